@@ -1,0 +1,58 @@
+"""The weights that ship with the package: a transformer, a U-Net and the VAE that both draw with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backbones.cards import Card, build_config, read_card
+from backbones.checkpoint import CheckpointError, load_into
+from backbones.dit import DiT, DiTConfig
+from backbones.pipeline import LatentDiffusion
+from backbones.text import TextConfig, TextEncoder, Tokenizer
+from backbones.unet import UNet, UNetConfig
+from backbones.vae import VAE, VAEConfig
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def dit() -> LatentDiffusion:
+    """Load the bundled diffusion transformer; raise ValueError if a file is missing or damaged."""
+    return load("dit")
+
+
+def unet() -> LatentDiffusion:
+    """Load the bundled U-Net; raise ValueError if a file is missing or damaged."""
+    return load("unet")
+
+
+def load(name: str, folder: Path = WEIGHTS) -> LatentDiffusion:
+    """Load `<folder>/<name>` and `<folder>/vae` as one model, on the CPU in fp32.
+
+    Raises:
+        ValueError: a file is missing, differs from its card's SHA-256, or does not fit its configuration.
+    """
+    card = read_card(folder, name)
+    missing = [key for key in ("vocabulary", "text") if key not in card]
+    if missing:
+        raise CheckpointError(f"{folder / name}.json: the card lacks {', '.join(missing)}")
+    denoiser, config = _denoiser(card), build_config(TextConfig, card["text"])
+    text = TextEncoder(config)
+    load_into(folder / f"{name}.safetensors", {"denoiser": denoiser, "text": text})
+    return LatentDiffusion(
+        name, denoiser, text, Tokenizer(card["vocabulary"], config.length), load_vae(folder)
+    )
+
+
+def load_vae(folder: Path = WEIGHTS) -> VAE:
+    """Load `<folder>/vae`, on the CPU in fp32; raise ValueError if a file is missing or damaged."""
+    vae = VAE(build_config(VAEConfig, read_card(folder, "vae")["config"]))
+    load_into(folder / "vae.safetensors", {"vae": vae})
+    return vae.eval().requires_grad_(False)
+
+
+def _denoiser(card: Card) -> DiT | UNet:
+    if card["kind"] == "dit":
+        return DiT(build_config(DiTConfig, card["config"]))
+    if card["kind"] == "unet":
+        return UNet(build_config(UNetConfig, card["config"]))
+    raise CheckpointError(f"card of {card['name']}: kind {card['kind']!r} is neither dit nor unet")

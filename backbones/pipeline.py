@@ -1,0 +1,103 @@
+"""A denoiser, a text encoder and a VAE, joined into one text-to-image model.
+
+Letters: B batch, C latent channels, h x w latent sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from backbones.dit import DiT
+from backbones.protocol import Condition, latent_sides
+from backbones.text import TextEncoder, Tokenizer
+from backbones.unet import UNet
+from backbones.vae import STRIDE, VAE
+
+
+class LatentDiffusion:
+    """Implements `TextToImage` over trained parts; sampling only, no gradients.
+
+    Args:
+        name: as reports show it.
+        denoiser: predicts velocities of normalised latents.
+        text: encodes prompts to the denoiser's text width.
+        tokenizer: with the vocabulary that `text` was trained on.
+        vae: decodes; stays in fp32, since half precision overflows in decoders.
+    """
+
+    stride = 2 * STRIDE  # pixels: even latent sides for every patch and stem
+
+    def __init__(self, name: str, denoiser: DiT | UNet, text: TextEncoder, tokenizer: Tokenizer, vae: VAE):
+        if len(tokenizer) != text.config.ids or tokenizer.length != text.config.length:
+            raise ValueError(
+                f"tokenizer of {len(tokenizer)} ids x {tokenizer.length} words does not fit "
+                f"a text encoder of {text.config.ids} x {text.config.length}"
+            )
+        if text.config.width != denoiser.config.text_width:
+            raise ValueError(f"text width {text.config.width}, denoiser wants {denoiser.config.text_width}")
+        self.name, self.tokenizer = name, tokenizer
+        self.denoiser = denoiser.eval().requires_grad_(False)
+        self.text = text.eval().requires_grad_(False)
+        self.vae = vae.eval().requires_grad_(False)
+        self.fingerprint = self._digest()
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """Return (C, h, w) for an image of width x height pixels."""
+        return (self.vae.config.latent_channels, *latent_sides(width, height, self.stride, STRIDE))
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str]) -> Condition:
+        """Return {"tokens": (B, L, Dt), "pooled": (B, Dt)}."""
+        ids = self.tokenizer(texts).to(self.text.position.device)  # (B, L)
+        features = self.text(ids)
+        return {"tokens": features.tokens, "pooled": features.pooled}
+
+    @torch.no_grad()
+    def velocity(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """Predict e - x0 (B, C, h, w) of normalised latents, in the dtype of x."""
+        tokens = condition["tokens"]
+        u: Tensor = self.denoiser(x.to(tokens.dtype), t, tokens, condition["pooled"])
+        return u.to(x.dtype)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Map normalised latents (B, C, h, w) to images (B, 3, 8h, 8w), fp32, nominally in [0, 1]."""
+        return (self.vae.decode(self.vae.denormalise(latents.float())) + 1) / 2
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """Return the words outside the vocabulary, or past the fixed length."""
+        return self.tokenizer.unseen(text)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Self:
+        """Move everything to `device`, and cast the denoiser and the text encoder to `dtype`."""
+        self.denoiser.to(device, dtype)
+        self.text.to(device, dtype)
+        self.vae.to(device)
+        return self
+
+    def _digest(self) -> str:
+        parts: dict[str, DiT | UNet | TextEncoder | VAE] = {
+            "denoiser": self.denoiser,
+            "text": self.text,
+            "vae": self.vae,
+        }
+        digest = hashlib.sha256(json.dumps(self.tokenizer.vocabulary).encode())
+        for key, part in parts.items():
+            digest.update(
+                json.dumps([key, type(part).__name__, asdict(part.config)], sort_keys=True).encode()
+            )
+            _add_weights(digest, part)
+        return digest.hexdigest()
+
+
+def _add_weights(digest: hashlib._Hash, module: nn.Module) -> None:
+    for name, weight in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
+        digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().data)

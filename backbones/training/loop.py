@@ -1,0 +1,87 @@
+"""What every recipe shares: the learning-rate curve, the averaged weights, progress, and resumable checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def trapezoid(step: int, steps: int, warmup: int, decay: float) -> float:
+    """Learning-rate factor: linear up over `warmup` steps, flat, linear to 0 over the last `decay` share of steps."""
+    return min(1.0, (step + 1) / warmup, (steps - step) / (steps * decay))
+
+
+def set_rates(optimisers: Sequence[Optimizer], rate: float) -> None:
+    """Give every parameter group the same learning rate."""
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+
+
+def descend(loss: Tensor, optimisers: Sequence[Optimizer], parameters: Sequence[Tensor] = ()) -> None:
+    """One step down the loss; the gradient's norm over `parameters` is clipped to 1."""
+    loss.backward()  # type: ignore[no-untyped-call]
+    if parameters:
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+    for optimiser in optimisers:
+        optimiser.step()
+        optimiser.zero_grad()
+
+
+class Average(Generic[Module]):
+    """Exponential moving average of a module's weights, in fp32; the decay warms up as (1 + n) / (10 + n)."""
+
+    def __init__(self, module: Module, decay: float) -> None:
+        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, step: int) -> None:
+        """Move towards the module's present weights."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        source = module.state_dict()
+        for key, value in self.module.state_dict().items():
+            value.lerp_(source[key], 1 - decay) if value.is_floating_point() else value.copy_(source[key])
+
+
+class Progress:
+    """A line every `every` steps: step, smoothed loss, examples a second."""
+
+    def __init__(self, steps: int, every: int) -> None:
+        self.steps, self.every = steps, every
+        self.start, self.seen, self.loss = time.monotonic(), 0, float("nan")
+
+    def __call__(self, step: int, loss: Tensor, examples: int) -> None:
+        """Count one step."""
+        self.seen += examples
+        value = float(loss.detach())
+        self.loss = value if self.loss != self.loss else 0.98 * self.loss + 0.02 * value
+        if (step + 1) % self.every == 0 or step + 1 == self.steps:
+            rate = self.seen / (time.monotonic() - self.start)
+            print(f"step {step + 1}/{self.steps}  loss {self.loss:.4f}  {rate:.1f} examples/s", flush=True)
+
+
+def save_state(path: Path, step: int, **parts: Any) -> None:
+    """Write a checkpoint that a killed run goes on from: state dicts by name, replaced atomically."""
+    scratch = path.with_suffix(".tmp")
+    torch.save({"step": step, **{name: part.state_dict() for name, part in parts.items()}}, scratch)
+    scratch.replace(path)
+
+
+def load_state(path: Path, **parts: Any) -> int:
+    """Load such a checkpoint into its parts where there is one; return the first step still to do."""
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    return int(state["step"]) + 1

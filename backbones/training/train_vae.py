@@ -1,0 +1,131 @@
+"""Train the f8 VAE on crops of scenes: L1 + gradient L1 + a faint KL, Muon, averaged weights.
+
+python -m backbones.training.train_vae --sprites artwork/sprites.npy --out runs/vae
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from backbones.cards import publish
+from backbones.training.data import SIZES, Example, World, batches
+from backbones.training.loop import (
+    Average,
+    Progress,
+    descend,
+    load_state,
+    save_state,
+    set_rates,
+    trapezoid,
+)
+from backbones.training.muon import optimisers
+from backbones.training.options import recipe_facts, recipe_options
+from backbones.vae import VAE
+
+CROP = 128  # pixels; fully convolutional, so crops teach whole pictures
+EVERY = 50  # steps between progress lines and checkpoints
+KL_WEIGHT = 1e-4
+
+
+def to_images(pixels: Sequence[np.ndarray]) -> Tensor:
+    """Stack uint8 (H, W, 3) pictures of one size to floats (B, 3, H, W) in [-1, 1]."""
+    stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)  # (B, 3, H, W)
+    return stacked.float().div_(127.5).sub_(1.0)
+
+
+def crops(examples: Sequence[Example], random: Random, each: int) -> Tensor:
+    """Cut `each` squares of CROP pixels out of every example: (B * each, 3, CROP, CROP) in [-1, 1]."""
+    cuts = []
+    for example in examples:
+        height, width = example.pixels.shape[:2]
+        for _ in range(each):
+            top, left = random.randint(0, height - CROP), random.randint(0, width - CROP)
+            cuts.append(example.pixels[top : top + CROP, left : left + CROP])
+    return to_images(cuts)
+
+
+def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
+    """L1 on pixels and on their horizontal and vertical differences, so that edges stay edges."""
+    across = F.l1_loss(output.diff(dim=-1), target.diff(dim=-1))
+    down = F.l1_loss(output.diff(dim=-2), target.diff(dim=-2))
+    return F.l1_loss(output, target) + across + down
+
+
+def loss_of(vae: VAE, images: Tensor, noise: Tensor) -> Tensor:
+    """Reconstruction from one posterior sample, and 1e-6 of the KL to a unit Gaussian."""
+    mean, logvar = vae.encode(images)  # 2 x (B, C, h, w)
+    output = vae.decode(mean + (logvar / 2).exp() * noise)  # (B, 3, H, W)
+    kl = (mean.square() + logvar.exp() - 1 - logvar).mean() / 2  # nats a latent value
+    return reconstruction_loss(output.float(), images) + KL_WEIGHT * kl
+
+
+@torch.inference_mode()
+def psnr(vae: VAE, images: Tensor) -> float:
+    """Peak signal-to-noise ratio of the mean's reconstruction, dB, over all pixels of (B, 3, H, W)."""
+    output = vae.decode(vae.encode(images)[0]).clamp(-1, 1)
+    return -10 * math.log10(float(F.mse_loss(output, images)) / 4)
+
+
+@torch.inference_mode()
+def measure_latents(vae: VAE, examples: Sequence[Example]) -> None:
+    """Store the mean and the deviation of every latent channel over the examples."""
+    latents = torch.cat([vae.encode(to_images([e.pixels]))[0].flatten(2) for e in examples], dim=2)  # (1, C, N)
+    vae.latent_mean.copy_(latents.mean(dim=(0, 2)))
+    vae.latent_std.copy_(latents.std(dim=(0, 2)))
+
+
+def train(args: argparse.Namespace) -> VAE:
+    """Run the recipe (or what is left of it) and return the averaged weights, latents measured."""
+    torch.manual_seed(args.seed)
+    vae = VAE().to(args.device).to(memory_format=torch.channels_last)
+    average, rules = Average(vae, args.ema), optimisers(vae, args.lr)
+    parts = {"vae": vae, "average": average.module, "muon": rules[0], "adamw": rules[1]}
+    first = load_state(args.out / "state.pt", **parts)
+    scenes = args.batch // args.crops
+    world = World(args.sprites, "vae", "train", args.seed, args.steps * scenes, tuple(SIZES.values()), scenes)
+    progress = Progress(args.steps, EVERY)
+    for step, examples in enumerate(batches(world, args.workers, first), start=first):
+        set_rates(rules, args.lr * trapezoid(step, args.steps, 50, 0.5))
+        images = crops(examples, Random(step), args.crops).to(args.device, memory_format=torch.channels_last)
+        noise = torch.randn(len(images), 4, CROP // 8, CROP // 8, device=args.device)
+        with torch.autocast(torch.device(args.device).type, torch.bfloat16):
+            loss = loss_of(vae, images, noise)
+        descend(loss, rules)
+        average.update(vae, step)
+        progress(step, loss, len(images))
+        if (step + 1) % EVERY == 0 or step + 1 == args.steps:
+            save_state(args.out / "state.pt", step, **parts)
+    best = average.module.float().cpu()
+    measure_latents(best, [world[index] for index in range(200)])
+    return best
+
+
+def main() -> None:
+    """Train, measure on held-out scenes, write weights and card."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    recipe_options(parser, steps=1500, batch=32, lr=2e-3)
+    parser.add_argument("--ema", type=float, default=0.995, help="decay of the averaged weights")
+    parser.add_argument("--sprites", type=Path, required=True, help="sprites.npy of backbones.training.artwork")
+    parser.add_argument("--crops", type=int, default=2, help="crops of each scene")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    vae = train(args)
+    held_out = World(args.sprites, "vae-test", "held-out", args.seed, 100, tuple(SIZES.values()))
+    quality = [psnr(vae, to_images([held_out[index].pixels])) for index in range(len(held_out))]
+    measured = {"psnr_db_held_out": round(sum(quality) / len(quality), 2), "scenes": len(quality)}
+    print(measured)
+    facts = {"kind": "vae", "measured": measured, **recipe_facts(args, "backbones.training.train_vae")}
+    publish(args.out, "vae", {"vae": vae}, vae.config, facts)
+
+
+if __name__ == "__main__":
+    main()

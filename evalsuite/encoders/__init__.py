@@ -1,0 +1,1 @@
+"""Networks that look at images and texts. Loaded once, shared by every metric that needs them."""

@@ -1,0 +1,65 @@
+"""Make what FID compares with: moments of held-out renders by aspect ratio, and some of the renders themselves.
+
+    python -m evalsuite.encoders.training.make_reference --sprites artwork/sprites.npy --scorer runs/scorer
+
+The moments serve the bundled scorer; the pictures (lossless WebP) give any other extractor a reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from backbones.training.data import SIZES, World, batches
+from evalsuite.encoders.scenes import ScenesEncoder
+from evalsuite.encoders.training.files import load_scorer
+from evalsuite.reference import build_reference
+
+BATCH = 50
+SEED = 7  # no training run uses it
+
+
+def encode_aspect(world: World, encoder: ScenesEncoder, pictures: Path, aspect: str, kept: int) -> np.ndarray:
+    """Features (n, d) of a world of one size; its first `kept` renders are written to `pictures`."""
+    rows = []
+    for number, examples in enumerate(batches(world, 0)):
+        pixels = np.stack([example.pixels for example in examples])  # (B, H, W, 3)
+        rows.append(encoder.images(torch.from_numpy(pixels).permute(0, 3, 1, 2)))
+        for place, example in enumerate(examples, start=number * BATCH):
+            if place < kept:
+                name = f"{aspect.replace(':', 'x')}-{place:03d}.webp"
+                Image.fromarray(example.pixels).save(pictures / name, lossless=True, method=6)
+    return np.concatenate(rows)
+
+
+def main() -> None:
+    """Write `reference.npz` and `reference/*.webp` into --out."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sprites", type=Path, required=True, help="sprites.npy of backbones.training.artwork")
+    parser.add_argument("--scorer", type=Path, required=True, help="folder of a trained scorer")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--renders", type=int, default=1000, help="of each aspect ratio")
+    parser.add_argument("--pictures", type=int, default=60, help="of each aspect ratio, kept")
+    args = parser.parse_args()
+    pictures: Path = args.out / "reference"
+    pictures.mkdir(parents=True, exist_ok=True)
+    encoder = load_scorer(args.scorer)
+    features = {}
+    for number, (aspect, size) in enumerate(SIZES.items()):
+        world = World(args.sprites, "reference", "held-out", SEED + number, args.renders, (size,), BATCH)
+        features[aspect] = encode_aspect(world, encoder, pictures, aspect, args.pictures)
+    build_reference(
+        args.out / "reference.npz",
+        features,
+        extractor=encoder.id,
+        fingerprint=encoder.fingerprint,
+        preprocessing=encoder.preprocessing,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What a run would cost: images, bytes and seconds, before any of it is spent."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from evalsuite.generate import Painter, reproducible
+from evalsuite.manifest import Manifest
+from evalsuite.plan import Unit
+from evalsuite.prepare import Shelf, folder_of, prepare
+from evalsuite.spec import RunSpec
+
+BYTES_OF = {"fp32": 4, "bf16": 2, "fp16": 2}
+TRACE_BYTES = 300  # per step and image, as JSON
+PNG_EXTRA = 1024  # bytes over the pixels' own when they cannot be compressed at all
+
+
+@dataclass(frozen=True, slots=True)
+class SizeCost:
+    """The units of one model and size."""
+
+    model: str
+    width: int
+    height: int
+    images: int
+    units: int
+    seconds_per_unit: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeightCost:
+    """The weights of one model."""
+
+    model: str
+    parameters: int
+    bytes: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the whole run would cost.
+
+    Attributes:
+        folder: where it would be written.
+        sizes: per model and size.
+        weights: per model.
+        largest_bytes: on disk, if no image could be compressed.
+        seconds: of generation, from one measured prediction and one decoding per size; scoring is not included.
+        device: where it was measured.
+    """
+
+    folder: Path
+    sizes: tuple[SizeCost, ...]
+    weights: tuple[WeightCost, ...]
+    largest_bytes: int
+    seconds: float
+    device: str
+
+
+def estimate(spec: RunSpec) -> Cost:
+    """Plan a run and time one step of every size; writes nothing.
+
+    Raises:
+        InputError: the run could not start.
+    """
+    shelf = Shelf()
+    manifest = prepare(spec, shelf)
+    with reproducible(manifest.spec.threads or 1):
+        sizes = tuple(cost for name in manifest.spec.models for cost in _sizes(manifest, name, shelf))
+    return Cost(
+        folder=folder_of(manifest),
+        sizes=sizes,
+        weights=tuple(_weights(manifest, name) for name in manifest.spec.models),
+        largest_bytes=sum(_bytes(unit, manifest.spec) for unit in manifest.units),
+        seconds=sum(cost.units * cost.seconds_per_unit for cost in sizes),
+        device=manifest.machine.device_class,
+    )
+
+
+def predictions(spec: RunSpec) -> int:
+    """Predictions of the model per image."""
+    return spec.steps * (1 if spec.sampler == "euler" else 2)
+
+
+def _sizes(manifest: Manifest, name: str, shelf: Shelf) -> list[SizeCost]:
+    painter = Painter(shelf.take(name, manifest.spec), manifest.spec)
+    units = [unit for unit in manifest.units if unit.model == name]
+    counts = Counter((unit.width, unit.height) for unit in units)
+    costs = []
+    for (width, height), count in counts.items():
+        same = [unit for unit in units if (unit.width, unit.height) == (width, height)]
+        if not costs:
+            _seconds(painter, same[0])  # the first pass of a model also pays for buffers and choice of kernels
+        images = sum(len(unit.jobs) for unit in same)
+        costs.append(SizeCost(name, width, height, images, count, _seconds(painter, same[0])))
+    return costs
+
+
+@torch.inference_mode()
+def _seconds(painter: Painter, unit: Unit) -> float:
+    field, noise = painter.start(unit)
+    began = time.monotonic()
+    field(noise, 1.0).velocity.sum().item()  # a number on the host: a GPU's work is done by then
+    between = time.monotonic()
+    painter.model.decode(noise).sum().item()
+    return predictions(painter.spec) * (between - began) + time.monotonic() - between
+
+
+def _weights(manifest: Manifest, name: str) -> WeightCost:
+    facts = manifest.models[name]
+    return WeightCost(name, facts.parameters, facts.parameters * BYTES_OF[manifest.spec.dtype], facts.fingerprint)
+
+
+def _bytes(unit: Unit, spec: RunSpec) -> int:
+    return len(unit.jobs) * (3 * unit.width * unit.height + PNG_EXTRA + TRACE_BYTES * spec.steps)

@@ -1,0 +1,194 @@
+"""Units to images and records. A forward pass has one fixed shape and every image its own noise, so an image
+does not depend on its neighbours, on the order of work, or on where a run was interrupted.
+
+Letters: B batch, C latent channels, h x w latent sides.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backbones.protocol import Condition, TextToImage
+from backbones.sampler import Velocity, guided_field, sample, timesteps
+from evalsuite.plan import Job, Unit
+from evalsuite.progress import Progress
+from evalsuite.records import Picture, Pixels
+from evalsuite.samples import Trace
+from evalsuite.spec import RunSpec
+from evalsuite.store import RunStore
+from evalsuite.trace import Recorder
+
+KEPT_CONDITIONS = 4096  # prompts; a run's sizes share them
+QUEUED_UNITS = 2  # finished, waiting for the disk
+MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A unit that could not be made, and why."""
+
+    unit: Unit
+    reason: str
+
+
+def generate(
+    store: RunStore, load: Callable[[str], TextToImage], progress: Progress
+) -> tuple[Failure, ...]:
+    """Make every unit of the plan that the store does not have yet.
+
+    Args:
+        store: an open run folder.
+        load: model name to the model, on its device; called once for each model that has work left.
+        progress: told of every image.
+
+    Returns:
+        The units that did not fit into memory: the batch is never shrunk, since that would change the images.
+
+    Raises:
+        Incomplete: the disk is full or refuses.
+    """
+    failures: list[Failure] = []
+    with _Writer(store) as writer:
+        for name, units in groupby(store.pending(), key=lambda unit: unit.model):
+            todo = list(units)
+            progress.start(f"generate {name}", sum(len(unit.jobs) for unit in todo))
+            painter = Painter(load(name), store.manifest.spec)
+            for unit in todo:
+                began = time.monotonic()
+                try:
+                    pictures = painter.paint(unit)
+                except (MemoryError, RuntimeError) as error:
+                    failures.append(_failure(store, unit, error))
+                    progress.note(f"failed: {unit.model} {unit.width}x{unit.height}: {failures[-1].reason}")
+                else:
+                    writer.put(unit, pictures, time.monotonic() - began)
+                progress.advance(len(unit.jobs))
+    return tuple(failures)
+
+
+class Painter:
+    """Makes the pictures of one unit after another with one model.
+
+    Args:
+        model: on its device, in its dtype.
+        spec: resolved.
+    """
+
+    def __init__(self, model: TextToImage, spec: RunSpec) -> None:
+        self.model = model
+        self.spec = spec
+        self._times = timesteps(spec.steps, spec.shift)
+        self._conditions: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
+
+    @torch.inference_mode()
+    def paint(self, unit: Unit) -> list[Picture]:
+        """One picture per job, in their order."""
+        field, noise = self.start(unit)
+        latents = noise  # (B, C, h, w)
+        recorder = Recorder()
+        for step in sample(field, noise, self._times, self.spec.sampler):
+            recorder.add(step)
+            latents = step.x
+        images = self.model.decode(latents).float()  # (B, 3, H, W)
+        if images.shape[1:] != (3, unit.height, unit.width):
+            shape = tuple(images.shape[1:])
+            raise ValueError(f"{unit.model} decodes to {shape}, not (3, {unit.height}, {unit.width})")
+        finite = (latents.isfinite().flatten(1).all(1) & images.isfinite().flatten(1).all(1)).tolist()
+        traces = recorder.traces(len(unit.jobs))
+        rgb = images.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        return [_picture(rgb[i], finite[i], trace) for i, trace in enumerate(traces)]
+
+    @torch.inference_mode()
+    def start(self, unit: Unit) -> tuple[Velocity, Tensor]:
+        """The field to walk along and the noise (B, C, h, w) to start from; a short unit repeats its last job."""
+        jobs = [*unit.jobs, *[unit.jobs[-1]] * (unit.batch - len(unit.jobs))]
+        condition = _stack([self._condition(job.text) for job in jobs])
+        field = guided_field(self.model, condition, self._condition(""), self.spec.guidance)
+        return field, self._noise(unit, jobs)
+
+    def _noise(self, unit: Unit, jobs: Sequence[Job]) -> Tensor:
+        """(B, C, h, w): every image's noise from its own seed, drawn on the CPU whatever the device."""
+        shape = self.model.latent_shape(unit.width, unit.height)
+        draws = [torch.randn(shape, generator=torch.Generator("cpu").manual_seed(job.seed)) for job in jobs]
+        return torch.stack(draws).to(self.spec.device)
+
+    def _condition(self, text: str) -> dict[str, Tensor]:
+        """A prompt's condition with a batch of 1: texts are encoded alone, so that they do not depend on others."""
+        if text not in self._conditions:
+            encoded = self.model.encode([text])
+            self._conditions[text] = {key: rows.to(self.spec.device) for key, rows in encoded.items()}
+            if len(self._conditions) > KEPT_CONDITIONS:
+                self._conditions.popitem(last=False)
+        self._conditions.move_to_end(text)
+        return self._conditions[text]
+
+
+@contextmanager
+def reproducible(threads: int) -> Iterator[None]:
+    """Pin what changes last bits: the thread count, and on GPUs the choice of kernels; as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _Writer:
+    """Writes units in a thread of its own, one after another, while the next one is made."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._queue: list[Future[None]] = []
+
+    def put(self, unit: Unit, pictures: Sequence[Picture], seconds: float) -> None:
+        """Queue a unit; an earlier unit's error is raised here, and a slow disk waited for."""
+        self._queue.append(self._pool.submit(self._store.add, unit, pictures, seconds))
+        while len(self._queue) > QUEUED_UNITS or (self._queue and self._queue[0].done()):
+            self._queue.pop(0).result()
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+        if kind is None:
+            for future in self._queue:
+                future.result()
+
+
+def _stack(conditions: Sequence[Mapping[str, Tensor]]) -> Condition:
+    return {key: torch.cat([condition[key] for condition in conditions]) for key in conditions[0]}
+
+
+def _picture(rgb: Pixels, finite: bool, trace: Trace | None) -> Picture:
+    """Judge an image by what it was before the cast to bytes: the cast turns NaN into 0 without a word."""
+    if not finite or trace is None:
+        return Picture("nonfinite", None, None)
+    return Picture("constant" if (rgb == rgb[0, 0]).all() else "ok", np.ascontiguousarray(rgb), trace)
+
+
+def _failure(store: RunStore, unit: Unit, error: Exception) -> Failure:
+    """Memory that is not there is a property of the unit; every other error is a fault, and goes on its way."""
+    lack = isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        phrase in str(error).lower() for phrase in MEMORY
+    )
+    if not lack:
+        raise error
+    reason = f"out of memory at batch {unit.batch}: use a smaller --batch-size"
+    store.fail(unit, reason)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return Failure(unit, reason)

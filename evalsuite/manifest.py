@@ -1,0 +1,153 @@
+"""A run folder's ``run.json``: all that is needed to know its plan again, on any machine, without its models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from evalsuite import plan
+from evalsuite.digest import digest
+from evalsuite.errors import InputError
+from evalsuite.plan import Job, Machine, Unit
+from evalsuite.spec import NOT_PIXELS, RunSpec
+from prompts import Prompt
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a run must remember of a model.
+
+    Attributes:
+        fingerprint: hash of weights and configuration.
+        stride: pixels that width and height divide by.
+        parameters: how many numbers it has learned.
+        unknown_words: prompt id to the words its text encoder has never seen.
+    """
+
+    fingerprint: str
+    stride: int
+    parameters: int = 0
+    unknown_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A resolved run.
+
+    Attributes:
+        spec: resolved.
+        prompts: those of the run, after the limit.
+        prompts_name: name of their set.
+        prompts_sha256: of the whole set.
+        models: name to facts.
+        machine: where images are made.
+        versions: library name to version; only PyTorch's is part of the identity.
+    """
+
+    spec: RunSpec
+    prompts: tuple[Prompt, ...]
+    prompts_name: str
+    prompts_sha256: str
+    models: Mapping[str, ModelFacts]
+    machine: Machine
+    versions: Mapping[str, str]
+
+    @cached_property
+    def jobs(self) -> tuple[Job, ...]:
+        """Every image of the run, sorted by id."""
+        return plan.jobs(self.spec, self.prompts, {name: facts.stride for name, facts in self.models.items()})
+
+    @cached_property
+    def units(self) -> tuple[Unit, ...]:
+        """The jobs in units, in the order they are best made."""
+        prints = {name: facts.fingerprint for name, facts in self.models.items()}
+        return plan.work_order(plan.units(self.jobs, self.spec, prints, self.machine), self.spec.models)
+
+    def identity(self) -> dict[str, Any]:
+        """What may not differ between two runs that share a folder."""
+        spec = {key: value for key, value in self.spec.to_json().items() if key not in (*NOT_PIXELS, "prompts")}
+        return spec | {
+            "device": self.machine.device_class,
+            "torch": self.machine.torch,
+            "prompts": f"{self.prompts_name} {self.prompts_sha256[:12]}",
+            "weights": {name: facts.fingerprint for name, facts in self.models.items()},
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the identity, in hex."""
+        return digest(self.identity())
+
+    def differences(self, other: Manifest) -> str:
+        """Fields of the identity that differ, as ``steps (20 here, 30 there)``; empty when none does."""
+        here, there = self.identity(), other.identity()
+        return ", ".join(
+            f"{key} ({_brief(here[key])} here, {_brief(there[key])} there)" for key in here if here[key] != there[key]
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data; the folder's own place is left out, so that folders can be moved and compared."""
+        return {
+            "format": FORMAT,
+            "fingerprint": self.fingerprint,
+            "spec": {key: value for key, value in self.spec.to_json().items() if key != "output_dir"},
+            "prompts": {
+                "name": self.prompts_name,
+                "sha256": self.prompts_sha256,
+                "prompts": [asdict(prompt) for prompt in self.prompts],
+            },
+            "models": {name: asdict(facts) for name, facts in self.models.items()},
+            "machine": asdict(self.machine),
+            "versions": dict(self.versions),
+        }
+
+    @classmethod
+    def from_json(cls, text: bytes, where: str) -> Manifest:
+        """The inverse of to_json.
+
+        Raises:
+            InputError: not JSON, not of this format, or altered by hand.
+        """
+        try:
+            data = json.loads(text)
+            if data["format"] != FORMAT:
+                raise InputError(f"{where} has format {data['format']!r}, this version reads {FORMAT}")
+            manifest = cls(
+                spec=RunSpec.from_json(data["spec"], where).validate_values(),
+                prompts=tuple(_prompt(**entry) for entry in data["prompts"]["prompts"]),
+                prompts_name=str(data["prompts"]["name"]),
+                prompts_sha256=str(data["prompts"]["sha256"]),
+                models={name: _facts(**facts) for name, facts in data["models"].items()},
+                machine=Machine(**data["machine"]),
+                versions=dict(data["versions"]),
+            )
+            altered = manifest.fingerprint != data["fingerprint"]
+            _ = manifest.units  # a plan that cannot be made is found here, not in the middle of the work
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{where} is damaged ({type(error).__name__}: {error}): use another folder") from error
+        if altered:
+            raise InputError(f"{where} was altered: its fingerprint does not fit its content; use another folder")
+        return manifest
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _prompt(id: str, text: str, base: str | None, tags: list[str]) -> Prompt:
+    return Prompt(id, text, base, tuple(tags))
+
+
+def _facts(
+    fingerprint: str, stride: int, parameters: int, unknown_words: Mapping[str, list[str]]
+) -> ModelFacts:
+    words = {prompt_id: tuple(found) for prompt_id, found in unknown_words.items()}
+    return ModelFacts(fingerprint, stride, parameters, words)

@@ -1,0 +1,105 @@
+"""From what the user asked for to a run that is ready to start, with everything checked before anything is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from backbones.protocol import TextToImage
+from evalsuite import machine, models
+from evalsuite.errors import InputError
+from evalsuite.manifest import Manifest, ModelFacts
+from evalsuite.registry import METRICS, PROMPTS
+from evalsuite.spec import RunSpec
+from prompts import BUNDLED, Prompt, PromptError, PromptSet, load, select
+
+LONGEST_NAME = 80
+
+
+class Shelf:
+    """Models by name. The first is kept from when its facts were read to when it is used; the others load again."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, TextToImage] = {}
+
+    def facts(self, name: str, prompts: Sequence[Prompt]) -> ModelFacts:
+        """Build the model and read what the plan needs to know."""
+        model = models.resolve(name)
+        unknown = {prompt.id: tuple(model.unknown_words(prompt.text)) for prompt in prompts}
+        if not self._kept:
+            self._kept[name] = model
+        return ModelFacts(
+            fingerprint=model.fingerprint,
+            stride=model.stride,
+            parameters=models.parameters(model),
+            unknown_words={prompt_id: words for prompt_id, words in unknown.items() if words},
+        )
+
+    def take(self, name: str, spec: RunSpec) -> TextToImage:
+        """The model on the run's device, in its dtype; the shelf keeps no hold of it."""
+        model = self._kept.pop(name, None) or models.resolve(name)
+        return models.place(model, spec.device, spec.dtype)
+
+
+def prepare(spec: RunSpec, shelf: Shelf) -> Manifest:
+    """Check a spec, leave nothing open in it, and read its prompts and its models' facts.
+
+    Raises:
+        InputError: anything the user can fix; nothing was written.
+    """
+    spec = spec.resolved(device=machine.best_device(), cores=machine.cores())
+    machine.check_device(spec.device)
+    found = prompt_set(spec.prompts)
+    chosen = select(found.prompts, spec.limit)
+    manifest = Manifest(
+        spec=spec,
+        prompts=chosen,
+        prompts_name=found.name,
+        prompts_sha256=found.sha256,
+        models={name: shelf.facts(name, chosen) for name in spec.models},
+        machine=machine.describe(spec.device),
+        versions=machine.versions(),
+    )
+    _ = manifest.units  # two aspects of one size show here
+    return manifest
+
+
+def prompt_set(name: str) -> PromptSet:
+    """A bundled set, one of an entry point of ``evalsuite.prompts``, or a file.
+
+    Raises:
+        InputError: unknown, unreadable, or breaking a rule.
+    """
+    installed = name not in BUNDLED and name in PROMPTS.targets()
+    try:
+        if not installed:
+            return load(name)
+        found = PROMPTS.load(name)()
+    except (PromptError, OSError) as error:
+        raise InputError(str(error)) from error
+    if not isinstance(found, PromptSet):
+        raise InputError(f"prompt set {name!r}: its entry point gave a {type(found).__name__}, not a PromptSet")
+    return found
+
+
+def folder_of(manifest: Manifest) -> Path:
+    """The run folder: as asked for, or named after the run, so that the same command finds it again."""
+    if manifest.spec.output_dir:
+        return Path(manifest.spec.output_dir)
+    words = "-".join([*manifest.spec.models, manifest.prompts_name])
+    slug = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[: LONGEST_NAME - 9].strip("-")
+    return Path("outputs") / f"{slug or 'run'}-{manifest.fingerprint[:8]}"
+
+
+def with_metrics(manifest: Manifest, metrics: tuple[str, ...] | None) -> Manifest:
+    """The same run, scored by other metrics; they are no part of its identity.
+
+    Raises:
+        InputError: an unknown metric.
+    """
+    spec = manifest.spec if metrics is None else replace(manifest.spec, metrics=metrics).validate_values()
+    for metric in spec.metrics:
+        METRICS.target(metric)
+    return replace(manifest, spec=spec)

@@ -1,0 +1,195 @@
+"""What a run is: everything that can change a pixel, and which metrics to compute."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from evalsuite.digest import digest
+from evalsuite.errors import InputError
+from evalsuite.registry import METRICS, MODELS
+from evalsuite.sizes import parse_aspect, size_of
+
+__all__ = ["DTYPES", "SAMPLERS", "RunSpec", "size_of"]
+
+SAMPLERS = ("euler", "heun", "midpoint")
+DTYPES = ("fp32", "bf16", "fp16")
+DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,2})?")
+WHOLE = {
+    "pixels": (64 * 64, 4096 * 4096),
+    "limit": (1, 10**7),
+    "seed": (0, 2**63 - 1),
+    "num_images": (1, 10**5),
+    "steps": (1, 1000),
+    "batch_size": (1, 4096),
+    "threads": (1, 1024),
+}
+REAL = {"guidance": (0.0, 100.0), "shift": (0.01, 100.0)}
+NOT_PIXELS = ("output_dir", "metrics")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSpec:
+    """One run. Lists may be given for tuples.
+
+    Attributes:
+        models: backbone names, or ``module:factory``.
+        prompts: a bundled set's name, or the path of a prompt file.
+        aspects: ratios width:height, from 1:4 to 4:1.
+        pixels: area of every image, whatever its ratio; sides are rounded to the model's stride.
+        limit: how many prompts to use, from the first; None means all of them.
+        seed: of the whole run; an image's own seed derives from it, the prompt and the index.
+        num_images: images per model, prompt and aspect.
+        steps: steps of the sampler.
+        guidance: classifier-free guidance scale; 1 means none.
+        sampler: ``euler`` (one prediction a step), ``heun`` or ``midpoint`` (two).
+        shift: time shift a of t' = a t / (1 + (a - 1) t); 1 means uniform steps.
+        device: ``auto`` (CUDA when there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+        dtype: of weights and activations; noise and integration stay fp32.
+        batch_size: images per forward pass. It can change the last bits of an image, so it is recorded.
+        threads: CPU threads per operation, for the same reason; None means the physical cores.
+        metrics: names from the metric catalogue.
+        output_dir: the run folder; None means one named after the run under ``outputs``.
+    """
+
+    models: tuple[str, ...] = ("dit",)
+    prompts: str = "smoke"
+    aspects: tuple[str, ...] = ("1:1", "3:2", "9:16")
+    pixels: int = 256 * 256
+    limit: int | None = None
+    seed: int = 0
+    num_images: int = 1
+    steps: int = 20
+    guidance: float = 4.0
+    sampler: str = "euler"
+    shift: float = 1.5
+    device: str = "auto"
+    dtype: str = "fp32"
+    batch_size: int | Literal["auto"] = "auto"
+    threads: int | None = None
+    metrics: tuple[str, ...] = ("hps", "clip_score", "clip_direction", "fid", "v_variance")
+    output_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("models", "aspects", "metrics"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in REAL:
+            if type(getattr(self, name)) is int:
+                object.__setattr__(self, name, float(getattr(self, name)))
+
+    def validate(self) -> RunSpec:
+        """The same spec, every field checked and every model and metric known here.
+
+        Raises:
+            InputError: the first field that is wrong, its value, and what it may be.
+        """
+        self.validate_values()
+        for model in self.models:
+            MODELS.target(model)
+        for metric in self.metrics:
+            METRICS.target(metric)
+        return self
+
+    def validate_values(self) -> RunSpec:
+        """The same spec, every field checked; models and metrics may be those of another machine.
+
+        Raises:
+            InputError: the first field that is wrong, its value, and what it may be.
+        """
+        for name in ("models", "aspects", "metrics"):
+            _check_names(name, getattr(self, name))
+        for name, (lowest, highest) in WHOLE.items():
+            _check_whole(name, getattr(self, name), lowest, highest)
+        for name, (least, most) in REAL.items():
+            _check_real(name, getattr(self, name), least, most)
+        _check_choice("sampler", self.sampler, SAMPLERS)
+        _check_choice("dtype", self.dtype, DTYPES)
+        if not isinstance(self.device, str) or not DEVICE.fullmatch(self.device):
+            raise InputError(f"device {self.device!r} is unknown: use auto, cpu, cuda or cuda:0")
+        if not isinstance(self.prompts, str) or not self.prompts:
+            raise InputError(f"prompts is {self.prompts!r}: name a bundled set or a file")
+        _check_aspects(self.aspects)
+        return self
+
+    def resolved(self, *, device: str, cores: int) -> RunSpec:
+        """The same run with nothing left open.
+
+        Args:
+            device: what to use where the spec says ``auto``.
+            cores: threads to use where the spec has none.
+
+        Raises:
+            InputError: a field is wrong, or fp16 on a CPU.
+        """
+        self.validate()
+        device = device if self.device == "auto" else self.device
+        if self.dtype == "fp16" and device == "cpu":
+            raise InputError("dtype fp16 on cpu is about 30 times slower than fp32: use fp32 or bf16")
+        automatic = 16 if device.startswith("cuda") else 4
+        batch = automatic if self.batch_size == "auto" else self.batch_size
+        return replace(self, device=device, batch_size=batch, threads=self.threads or cores)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the fields that can change a pixel, in hex; not of the metrics or the folder."""
+        data = {key: value for key, value in self.to_json().items() if key not in NOT_PIXELS}
+        return digest(data | {"device": self.device.split(":")[0]})
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field, as plain JSON data."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], where: str = "spec") -> RunSpec:
+        """The inverse of to_json; fields that are missing take their defaults.
+
+        Raises:
+            InputError: an unknown field, with the nearest known one.
+        """
+        known = [field.name for field in fields(cls)]
+        for key in data:
+            if key not in known:
+                near = get_close_matches(str(key), known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+                raise InputError(f"{where}: no setting {key!r}; {hint}")
+        return cls(**data)
+
+
+def _check_names(name: str, values: Any) -> None:
+    if not isinstance(values, tuple) or not values or not all(isinstance(value, str) for value in values):
+        raise InputError(f"{name} is {values!r}: give a list of at least one name")
+    for value in values:
+        if not value or "|" in value or not value.isprintable():
+            raise InputError(f"{name} has {value!r}: not a name")
+        if values.count(value) > 1:
+            raise InputError(f"{name} has {value!r} twice: name each once")
+
+
+def _check_whole(name: str, value: Any, lowest: int, highest: int) -> None:
+    if (name == "batch_size" and value == "auto") or (name in ("limit", "threads") and value is None):
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+        raise InputError(f"{name} is {value!r}: use a whole number from {lowest} to {highest}")
+
+
+def _check_real(name: str, value: Any, least: float, most: float) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not least <= value <= most:
+        raise InputError(f"{name} is {value!r}: use a number from {least:g} to {most:g}")
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"{name} {value!r} is unknown: use {', '.join(choices)}")
+
+
+def _check_aspects(aspects: tuple[str, ...]) -> None:
+    seen: dict[Any, str] = {}
+    for aspect in aspects:
+        other = seen.setdefault(parse_aspect(aspect), aspect)
+        if other != aspect:
+            raise InputError(f"aspects {other} and {aspect} are the same ratio: drop one")

@@ -1,0 +1,257 @@
+"""The run folder: every file whole or absent, every image checked before it is believed, work never done twice.
+
+    run.json            what the run is (`manifest`)
+    records/<key>.json  one per finished unit, written after its images
+    images/xx/<sha>.png by the hash of their pixels
+    failures/<key>.json why a unit could not be made; goes when it is
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+from PIL import Image
+
+from evalsuite import records
+from evalsuite.digest import canonical
+from evalsuite.errors import Incomplete, InputError
+from evalsuite.files import TEMPORARY, read_regular, sweep, write_atomically
+from evalsuite.lock import FolderLock
+from evalsuite.manifest import Manifest
+from evalsuite.plan import Job, Unit
+from evalsuite.records import ImageRecord, Picture, Pixels, UnitRecord
+from evalsuite.samples import Sample
+
+FOLDERS = ("records", "images", "failures", "features")
+
+
+class Finished(NamedTuple):
+    """A job that is done, and what its record says of its image."""
+
+    job: Job
+    image: ImageRecord
+
+
+class RunStore:
+    """An open run folder; this process has its lock until close().
+
+    Attributes:
+        folder: absolute path.
+        manifest: what the run is.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, lock: FolderLock) -> None:
+        """Use `create` or `open` instead."""
+        self.folder = folder
+        self.manifest = manifest
+        self._lock = lock
+        for name in FOLDERS:
+            _refuse_link(folder / name)
+            (folder / name).mkdir(exist_ok=True)
+            sweep(folder / name)
+        sweep(folder)
+        for shard in _shards(folder):
+            _refuse_link(shard)
+            sweep(shard)
+
+    @classmethod
+    def create(cls, folder: Path, manifest: Manifest) -> RunStore:
+        """Start a run, or go on with the same one.
+
+        Raises:
+            InputError: the folder cannot be written, is in use, holds something else, or another run.
+        """
+        folder = folder.absolute()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            strangers = [path.name for path in folder.iterdir() if not path.name.startswith((".lock", TEMPORARY))]
+            if strangers and "run.json" not in strangers:
+                raise InputError(f"{folder} holds other things ({min(strangers)}): choose another --output-dir")
+            lock = FolderLock(folder)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be written: {error.strerror}; choose another --output-dir") from error
+        try:
+            if (folder / "run.json").exists():
+                there = _read_manifest(folder)
+                if differences := manifest.differences(there):
+                    raise InputError(f"{folder} has another run: {differences}; choose another --output-dir")
+            _write(folder / "run.json", json.dumps(manifest.to_json(), indent=1, ensure_ascii=False).encode())
+            return cls(folder, manifest, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def open(cls, folder: Path) -> RunStore:
+        """Open a run that exists, made here or elsewhere.
+
+        Raises:
+            InputError: not a run folder, damaged, or in use.
+        """
+        folder = folder.absolute()
+        manifest = _read_manifest(folder)
+        try:
+            lock = FolderLock(folder)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be written: {error.strerror}; copy it first") from error
+        try:
+            return cls(folder, manifest, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def close(self) -> None:
+        """Drop the lock; twice is harmless."""
+        self._lock.release()
+
+    def __enter__(self) -> RunStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def add(self, unit: Unit, pictures: Sequence[Picture], seconds: float) -> None:
+        """Keep a finished unit: its images first, its record last.
+
+        Args:
+            unit: one of the plan.
+            pictures: of its jobs, in their order.
+            seconds: how long they took.
+
+        Raises:
+            Incomplete: the disk is full or refuses.
+        """
+        images = []
+        for job, picture in zip(unit.jobs, pictures, strict=True):
+            png = None if picture.rgb is None else encode_png(picture.rgb)
+            image = records.image_record(job, picture, png)
+            if png is not None and image["file"] is not None:
+                self._add_image(self.folder / image["file"], png)
+            images.append(image)
+        _write(self._record_path(unit), records.encode(unit, images, seconds))
+        self._failure_path(unit).unlink(missing_ok=True)
+
+    def fail(self, unit: Unit, reason: str) -> None:
+        """Note why a unit could not be made."""
+        _write(self._failure_path(unit), canonical({"unit": unit.key, "reason": reason}))
+
+    def pending(self) -> tuple[Unit, ...]:
+        """Units of the plan still to be made, in the order of work: those without a sound record and sound files."""
+        return tuple(unit for unit in self.manifest.units if self.record(unit) is None)
+
+    def record(self, unit: Unit) -> UnitRecord | None:
+        """A unit's record, its images' lengths and hashes checked; None when it is missing or anything is damaged."""
+        try:
+            record = records.decode(read_regular(self._record_path(unit)), unit)
+        except OSError:
+            return None
+        return record if record is not None and all(map(self._is_whole, record["images"])) else None
+
+    def images(self) -> tuple[Finished, ...]:
+        """Every finished image, checked, sorted by job id."""
+        found: list[Finished] = []
+        for unit in self.manifest.units:
+            record = self.record(unit)
+            if record is not None:
+                found += map(Finished, unit.jobs, record["images"])
+        return tuple(sorted(found, key=lambda finished: finished.job.id))
+
+    def samples(self, images: Iterable[Finished]) -> tuple[Sample, ...]:
+        """The finite ones as metrics see them; constant ones too, because leaving them out would flatter a model."""
+        return tuple(
+            self._sample(job, image["file"], image["pixel_sha256"], image)
+            for job, image in images
+            if image["file"] is not None and image["pixel_sha256"] is not None
+        )
+
+    def _sample(self, job: Job, file: str, pixels: str, image: ImageRecord) -> Sample:
+        return Sample(
+            id=job.id,
+            model=job.model,
+            prompt_id=job.prompt_id,
+            text=job.text,
+            base=job.base,
+            tags=job.tags,
+            aspect=job.aspect,
+            width=job.width,
+            height=job.height,
+            index=job.index,
+            seed=job.seed,
+            pixel_sha256=pixels,
+            file=self.folder / file,
+            trace=image["trace"],
+        )
+
+    def _record_path(self, unit: Unit) -> Path:
+        return self.folder / "records" / f"{unit.key}.json"
+
+    def _failure_path(self, unit: Unit) -> Path:
+        return self.folder / "failures" / f"{unit.key}.json"
+
+    def _add_image(self, path: Path, png: bytes) -> None:
+        """Two jobs may have the same pixels; a file that is already right stays, so that its record stays true."""
+        try:
+            if path.parent.is_dir() and read_regular(path) == png:
+                return
+        except OSError:
+            pass
+        _refuse_link(path.parent)
+        _write(path, png)
+
+    def _is_whole(self, image: ImageRecord) -> bool:
+        if image["file"] is None or image["bytes"] is None:
+            return image["status"] == "nonfinite"
+        try:
+            data = read_regular(self.folder / image["file"], limit=image["bytes"])
+        except OSError:
+            return False
+        return len(data) == image["bytes"] and sha256(data).hexdigest() == image["file_sha256"]
+
+
+def encode_png(rgb: Pixels) -> bytes:
+    """A lossless PNG of rgb (height, width, 3)."""
+    buffer = BytesIO()
+    Image.fromarray(rgb).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, data)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "free some space and repeat the command to go on"
+        else:
+            remedy = "repeat the command to go on"
+        needed = f"{len(data)} bytes for {path.name} in {path.parent}"
+        raise Incomplete(f"cannot write {needed}: {os.strerror(error.errno or 0)}; {remedy}") from error
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / "run.json"
+    try:
+        text = read_regular(path)
+    except OSError as error:
+        raise InputError(f"{folder} is not a run folder: {path.name}: {error.strerror or error}") from error
+    return Manifest.from_json(text, str(path))
+
+
+def _shards(folder: Path) -> Iterator[Path]:
+    with os.scandir(folder / "images") as entries:
+        yield from (Path(entry.path) for entry in entries)
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise InputError(f"{path} is a symbolic link: a run folder has none; remove it or choose another --output-dir")

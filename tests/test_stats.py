@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import math
+from statistics import NormalDist, fmean, stdev
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalsuite.stats import clustered_mean, clustered_ratio, student_t_cdf, student_t_quantile
+
+# R: qt(p, df), 10 digits
+KNOWN = [
+    (0.975, 1, 12.7062047362),
+    (0.975, 2, 4.3026527297),
+    (0.975, 3, 3.1824463053),
+    (0.975, 5, 2.5705818366),
+    (0.975, 10, 2.2281388520),
+    (0.995, 7, 3.4994832974),
+    (0.95, 30, 1.6972608866),
+    (0.975, 100, 1.9839715185),
+    (0.9, 4, 1.5332062741),
+]
+
+
+@pytest.mark.parametrize(("probability", "dof", "expected"), KNOWN)
+def test_quantile_equals_known_values(probability: float, dof: int, expected: float):
+    assert student_t_quantile(probability, dof) == pytest.approx(expected, abs=1e-8)
+    assert student_t_quantile(1 - probability, dof) == pytest.approx(-expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("dof", [1, 2, 9, 50, 199, 200, 500, 3000])
+@pytest.mark.parametrize("probability", [0.75, 0.975, 0.999])
+def test_quantile_and_cdf_equal_scipy(dof: int, probability: float):
+    stats = pytest.importorskip("scipy.stats")
+    expected = float(stats.t.ppf(probability, dof))
+    assert student_t_quantile(probability, dof) == pytest.approx(expected, abs=1e-6, rel=1e-9)
+    assert student_t_cdf(expected, dof) == pytest.approx(probability, abs=1e-12)
+
+
+def test_quantile_tends_to_the_normal():
+    assert student_t_quantile(0.975, 10**9) == pytest.approx(NormalDist().inv_cdf(0.975), abs=1e-8)
+
+
+@given(st.floats(-30, 30), st.integers(1, 40))
+def test_cdf_is_symmetric(t: float, dof: int):
+    assert student_t_cdf(t, dof) + student_t_cdf(-t, dof) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(("probability", "dof"), [(0.0, 3), (1.0, 3), (0.9, 0)])
+def test_arguments_out_of_range_are_refused(probability: float, dof: int):
+    with pytest.raises(ValueError, match=r"probability|degree"):
+        student_t_quantile(probability, dof)
+
+
+def test_clusters_of_one_give_the_plain_t_interval():
+    values = [0.1, 0.5, 0.2, 0.9, 0.4]
+    got = clustered_mean(values, range(5))
+    half = student_t_quantile(0.975, 4) * stdev(values) / math.sqrt(5)
+    assert got.value == pytest.approx(fmean(values))
+    assert (got.low, got.high) == pytest.approx((fmean(values) - half, fmean(values) + half))
+
+
+def test_repeating_every_image_adds_nothing():
+    values = [0.1, 0.5, 0.2, 0.9]
+    once, thrice = clustered_mean(values, "abcd"), clustered_mean(values * 3, "abcd" * 3)
+    assert (once.low, once.high) == pytest.approx((thrice.low, thrice.high))
+    naive = clustered_mean(values * 3, range(12))
+    assert naive.error is not None
+    assert thrice.error is not None
+    assert naive.error < 0.6 * thrice.error
+
+
+def test_equal_clusters_give_the_interval_of_their_means():
+    values = [0.0, 0.2, 0.5, 0.7, 0.1, 0.6]
+    got = clustered_mean(values, "aabbcc")
+    means = clustered_mean([0.1, 0.6, 0.35], "abc")
+    assert got[:4] == pytest.approx(means[:4])
+
+
+def test_one_cluster_has_no_interval():
+    got = clustered_mean([1.0, 2.0], "aa")
+    assert (got.value, got.low, got.high, got.clusters) == (1.5, None, None, 1)
+    assert got.method == "none: one prompt"
+
+
+def test_coverage_of_clustered_means():
+    generator = np.random.default_rng(0)
+    covered, runs, prompts, images = 0, 600, 8, 3
+    clusters = np.repeat(np.arange(prompts), images).tolist()
+    for _ in range(runs):
+        shared = np.repeat(generator.standard_normal(prompts), images)
+        values = shared + 0.5 * generator.standard_normal(prompts * images)
+        got = clustered_mean(values.tolist(), clusters)
+        assert got.low is not None
+        assert got.high is not None
+        covered += got.low <= 0 <= got.high
+    assert 0.92 <= covered / runs <= 0.98
+
+
+def test_coverage_of_ratios():
+    generator = np.random.default_rng(1)
+    covered, runs, prompts = 0, 600, 25
+    for _ in range(runs):
+        power = np.repeat(generator.gamma(8, size=prompts), 2)
+        straightness = power * (0.3 + 0.1 * generator.standard_normal(prompts * 2))
+        got = clustered_ratio(straightness.tolist(), power.tolist(), [i // 2 for i in range(prompts * 2)])
+        assert got.low is not None
+        assert got.high is not None
+        covered += got.low <= 0.3 <= got.high
+    assert 0.91 <= covered / runs <= 0.98
+
+
+def test_ratio_is_of_the_sums_and_scales():
+    got = clustered_ratio([1, 2, 6], [1, 4, 10], "abc")
+    assert got.value == pytest.approx(9 / 15)
+    twice = clustered_ratio([2, 4, 12], [1, 4, 10], "abc")
+    assert twice[:4] == pytest.approx([2 * x for x in got[:4]])  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("arguments", [([], [], []), ([1.0], [1.0, 2.0], "a"), ([1.0], [0.0], "a")])
+def test_undefined_ratios_are_refused(arguments: tuple[list[float], list[float], str]):
+    with pytest.raises(ValueError, match=r"lengths|undefined"):
+        clustered_ratio(*arguments)
