@@ -32,7 +32,7 @@ class UNetConfig:
 
 
 PRESETS: Mapping[str, UNetConfig] = MappingProxyType(
-    {"bundled": UNetConfig(), "base": UNetConfig(stem=1, widths=(160, 160, 224))}
+    {"small": UNetConfig(widths=(96, 96, 96), text_width=192, embedding=192), "bundled": UNetConfig(), "base": UNetConfig(stem=1, widths=(160, 160, 224))}
 )
 
 

@@ -7,5 +7,5 @@ class InputError(ValueError):
     """The user can fix it. The message is one line: what, where, why, what to do. Exit code 2."""
 
 
-class Incomplete(Exception):
+class Incomplete(Exception):  # noqa: N818
     """Part of the work could not be done; the same command resumes it. Exit code 3."""

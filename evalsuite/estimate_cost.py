@@ -13,11 +13,10 @@ from evalsuite.generate import Painter, reproducible
 from evalsuite.manifest import Manifest
 from evalsuite.plan import Unit
 from evalsuite.prepare import Shelf, folder_of, prepare
+from evalsuite.records import largest_bytes
 from evalsuite.spec import RunSpec
 
 BYTES_OF = {"fp32": 4, "bf16": 2, "fp16": 2}
-TRACE_BYTES = 300  # per step and image, as JSON
-PNG_EXTRA = 1024  # bytes over the pixels' own when they cannot be compressed at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def estimate(spec: RunSpec) -> Cost:
         folder=folder_of(manifest),
         sizes=sizes,
         weights=tuple(_weights(manifest, name) for name in manifest.spec.models),
-        largest_bytes=sum(_bytes(unit, manifest.spec) for unit in manifest.units),
+        largest_bytes=largest_bytes(manifest.units, manifest.spec.steps),
         seconds=sum(cost.units * cost.seconds_per_unit for cost in sizes),
         device=manifest.machine.device_class,
     )
@@ -92,7 +91,7 @@ def _sizes(manifest: Manifest, name: str, shelf: Shelf) -> list[SizeCost]:
     painter = Painter(shelf.take(name, manifest.spec), manifest.spec)
     units = [unit for unit in manifest.units if unit.model == name]
     counts = Counter((unit.width, unit.height) for unit in units)
-    costs = []
+    costs: list[SizeCost] = []
     for (width, height), count in counts.items():
         same = [unit for unit in units if (unit.width, unit.height) == (width, height)]
         if not costs:
@@ -115,7 +114,3 @@ def _seconds(painter: Painter, unit: Unit) -> float:
 def _weights(manifest: Manifest, name: str) -> WeightCost:
     facts = manifest.models[name]
     return WeightCost(name, facts.parameters, facts.parameters * BYTES_OF[manifest.spec.dtype], facts.fingerprint)
-
-
-def _bytes(unit: Unit, spec: RunSpec) -> int:
-    return len(unit.jobs) * (3 * unit.width * unit.height + PNG_EXTRA + TRACE_BYTES * spec.steps)

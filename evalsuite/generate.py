@@ -1,5 +1,7 @@
-"""Units to images and records. A forward pass has one fixed shape and every image its own noise, so an image
-does not depend on its neighbours, on the order of work, or on where a run was interrupted.
+"""Units to images and records.
+
+A forward pass has one fixed shape and every image its own noise, so an image does not depend on its neighbours,
+on the order of work, or on where a run was interrupted.
 
 Letters: B batch, C latent channels, h x w latent sides.
 """
@@ -41,9 +43,7 @@ class Failure:
     reason: str
 
 
-def generate(
-    store: RunStore, load: Callable[[str], TextToImage], progress: Progress
-) -> tuple[Failure, ...]:
+def generate(store: RunStore, load: Callable[[str], TextToImage], progress: Progress) -> tuple[Failure, ...]:
     """Make every unit of the plan that the store does not have yet.
 
     Args:

@@ -31,9 +31,7 @@ class FolderLock:
         except BlockingIOError:
             holder = os.read(self._descriptor, 200).decode("ascii", "replace").strip() or "another process"
             os.close(self._descriptor)
-            raise InputError(
-                f"{folder} is in use by {holder}: wait for it or choose another --output-dir"
-            ) from None
+            raise InputError(f"{folder} is in use by {holder}: wait for it or choose another --output-dir") from None
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"pid {os.getpid()} on {socket.gethostname()}\n".encode("ascii", "replace"), 0)
 

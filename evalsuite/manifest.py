@@ -74,7 +74,7 @@ class Manifest:
         return spec | {
             "device": self.machine.device_class,
             "torch": self.machine.torch,
-            "prompts": f"{self.prompts_name} {self.prompts_sha256[:12]}",
+            "prompts": f"{self.prompts_name} {digest([asdict(prompt) for prompt in self.prompts])[:12]}",
             "weights": {name: facts.fingerprint for name, facts in self.models.items()},
         }
 
@@ -92,7 +92,7 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; the folder's own place is left out, so that folders can be moved and compared."""
-        return {
+        data = {
             "format": FORMAT,
             "fingerprint": self.fingerprint,
             "spec": {key: value for key, value in self.spec.to_json().items() if key != "output_dir"},
@@ -105,6 +105,7 @@ class Manifest:
             "machine": asdict(self.machine),
             "versions": dict(self.versions),
         }
+        return data | {"sha256": digest(data)}
 
     @classmethod
     def from_json(cls, text: bytes, where: str) -> Manifest:
@@ -116,9 +117,11 @@ class Manifest:
         try:
             data = json.loads(text)
             if data["format"] != FORMAT:
-                raise InputError(f"{where} has format {data['format']!r}, this version reads {FORMAT}")
+                raise InputError(f"format {data['format']!r}, this version reads {FORMAT}")
+            if data.pop("sha256") != digest(data):
+                raise InputError("altered since it was written: its hash does not fit its content")
             manifest = cls(
-                spec=RunSpec.from_json(data["spec"], where).validate_values(),
+                spec=RunSpec.from_json(data["spec"]).validate_values(),
                 prompts=tuple(_prompt(**entry) for entry in data["prompts"]["prompts"]),
                 prompts_name=str(data["prompts"]["name"]),
                 prompts_sha256=str(data["prompts"]["sha256"]),
@@ -126,14 +129,11 @@ class Manifest:
                 machine=Machine(**data["machine"]),
                 versions=dict(data["versions"]),
             )
-            altered = manifest.fingerprint != data["fingerprint"]
             _ = manifest.units  # a plan that cannot be made is found here, not in the middle of the work
+        except InputError as error:
+            raise InputError(f"{where}: {error}; use another folder") from error
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{where} is damaged ({type(error).__name__}: {error}): use another folder") from error
-        if altered:
-            raise InputError(f"{where} was altered: its fingerprint does not fit its content; use another folder")
+            raise InputError(f"{where} is damaged ({type(error).__name__}: {error}); use another folder") from error
         return manifest
 
 
@@ -146,8 +146,6 @@ def _prompt(id: str, text: str, base: str | None, tags: list[str]) -> Prompt:
     return Prompt(id, text, base, tuple(tags))
 
 
-def _facts(
-    fingerprint: str, stride: int, parameters: int, unknown_words: Mapping[str, list[str]]
-) -> ModelFacts:
+def _facts(fingerprint: str, stride: int, parameters: int, unknown_words: Mapping[str, list[str]]) -> ModelFacts:
     words = {prompt_id: tuple(found) for prompt_id, found in unknown_words.items()}
     return ModelFacts(fingerprint, stride, parameters, words)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import disk_usage
 from typing import TYPE_CHECKING
 
 from evalsuite.errors import Incomplete
 from evalsuite.manifest import Manifest
 from evalsuite.prepare import Shelf, folder_of, prepare, with_metrics
 from evalsuite.progress import Progress, Silent
+from evalsuite.records import largest_bytes
 from evalsuite.spec import RunSpec
 from evalsuite.store import Finished, RunStore
 
@@ -101,6 +103,7 @@ def make(spec: RunSpec, *, scored: bool, progress: Progress | None = None) -> Ou
     shelf, progress = Shelf(), progress or Silent()
     manifest = prepare(spec, shelf)
     with RunStore.create(folder_of(manifest), manifest) as store, reproducible(manifest.spec.threads or 1):
+        _warn_of_a_full_disk(store, progress)
         failures = generate(store, lambda name: shelf.take(name, manifest.spec), progress)
         if scored:
             return _score(store, progress, failures)
@@ -137,9 +140,13 @@ def rescore(
             return _score(store, progress or Silent(), (), spec)
 
 
-def _score(
-    store: RunStore, progress: Progress, failures: Sequence[Failure], spec: RunSpec | None = None
-) -> Outcome:
+def _warn_of_a_full_disk(store: RunStore, progress: Progress) -> None:
+    needed, free = largest_bytes(store.pending(), store.manifest.spec.steps), disk_usage(store.folder).free
+    if needed > free:
+        progress.note(f"up to {needed / 1e6:.0f} MB to write, {free / 1e6:.0f} MB free in {store.folder}")
+
+
+def _score(store: RunStore, progress: Progress, failures: Sequence[Failure], spec: RunSpec | None = None) -> Outcome:
     import pandas as pd
 
     from evalsuite.publish import publish
@@ -148,7 +155,7 @@ def _score(
 
     images = store.images()
     samples = store.samples(images)
-    result = score(store, spec or store.manifest.spec, samples, progress=progress)
+    result = score(store, spec or store.manifest.spec, images, progress=progress)
     rows = to_frame(result.rows)
     outcome = _outcome(store, images, rows, failures)
     publish(store.manifest, samples, rows, pd.DataFrame(result.per_image), outcome.notes, store.folder)

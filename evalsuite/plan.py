@@ -111,9 +111,7 @@ def jobs(spec: RunSpec, prompts: Sequence[Prompt], strides: Mapping[str, int]) -
     return tuple(sorted(made, key=lambda job: job.id))
 
 
-def units(
-    jobs: Iterable[Job], spec: RunSpec, fingerprints: Mapping[str, str], machine: Machine
-) -> tuple[Unit, ...]:
+def units(jobs: Iterable[Job], spec: RunSpec, fingerprints: Mapping[str, str], machine: Machine) -> tuple[Unit, ...]:
     """Chunks of ``spec.batch_size`` jobs of one model and size, with fixed members: each job in exactly one.
 
     Args:
@@ -135,9 +133,7 @@ def units(
 
 def work_order(units: Iterable[Unit], models: Sequence[str]) -> tuple[Unit, ...]:
     """Model by model, so that one is loaded at a time; the largest first, so that a lack of memory shows early."""
-    return tuple(
-        sorted(units, key=lambda unit: (models.index(unit.model), -unit.width * unit.height, unit.key))
-    )
+    return tuple(sorted(units, key=lambda unit: (models.index(unit.model), -unit.width * unit.height, unit.key)))
 
 
 def _sizes(spec: RunSpec, model: str, stride: int) -> dict[str, tuple[int, int]]:
@@ -160,9 +156,7 @@ def _shape_then_id(job: Job) -> tuple[str, int, int, str]:
     return *_shape(job), job.id
 
 
-def _unit(
-    jobs: tuple[Job, ...], batch: int, spec: RunSpec, fingerprints: Mapping[str, str], machine: Machine
-) -> Unit:
+def _unit(jobs: tuple[Job, ...], batch: int, spec: RunSpec, fingerprints: Mapping[str, str], machine: Machine) -> Unit:
     model, width, height = _shape(jobs[0])
     key = digest(
         {

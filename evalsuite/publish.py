@@ -90,7 +90,7 @@ def notes_of(manifest: Manifest, images: Iterable[ImageRecord], rows: pd.DataFra
         said.append(f"{planned - len(statuses)} of {planned} images are not made; every number is over the others")
     if count := statuses.count("nonfinite"):
         said.append(f"{count} of {planned} images are not finite numbers and are left out of every score")
-    if count := statuses.count("constant"):
+    if (count := statuses.count("constant")) and rows is None:  # every row says it too
         said.append(f"{count} of {planned} images are one flat colour; they are scored like any other")
     for name, facts in manifest.models.items():
         if facts.unknown_words:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 
@@ -17,6 +17,8 @@ from evalsuite.samples import Trace
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Status = Literal["ok", "nonfinite", "constant"]
 STATUSES = ("ok", "nonfinite", "constant")
+PNG_EXTRA = 1024  # bytes over the pixels' own when they cannot be compressed at all
+TRACE_BYTES = 300  # per step and image, as JSON
 HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -90,6 +92,12 @@ def image_record(job: Job, picture: Picture, png: bytes | None) -> ImageRecord:
 def image_file(pixels: str) -> str:
     """Where an image lies in a run folder, by its pixels' hash: names are made of hex digits only."""
     return f"images/{pixels[:2]}/{pixels}.png"
+
+
+def largest_bytes(units: Iterable[Unit], steps: int) -> int:
+    """What units take on disk if no image can be compressed."""
+    extra = PNG_EXTRA + TRACE_BYTES * steps
+    return sum(len(unit.jobs) * (3 * unit.width * unit.height + extra) for unit in units)
 
 
 def encode(unit: Unit, images: Sequence[ImageRecord], seconds: float) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import torch
 
 from evalsuite.errors import InputError
 from evalsuite.files import read_regular, write_atomically
@@ -70,12 +71,28 @@ def moments(features: np.ndarray[Any, Any]) -> Moments:
     Raises:
         ValueError: fewer than two rows.
     """
+    mean, centred = centre(features)
+    rows = torch.from_numpy(centred)
+    return Moments(mean, as_floats(rows.T @ rows) / (len(rows) - 1), len(rows))
+
+
+def centre(features: np.ndarray[Any, Any]) -> tuple[Floats, Floats]:
+    """Mean (d,) of features (n, d), and the features (n, d) without it, in float64.
+
+    Raises:
+        ValueError: fewer than two rows.
+    """
     rows = np.asarray(features, dtype=np.float64)
     if rows.ndim != 2 or len(rows) < 2:
         raise ValueError(f"a covariance needs features (n, d) with n >= 2, got {rows.shape}")
     mean = rows.mean(axis=0)
-    centred = rows - mean
-    return Moments(mean, centred.T @ centred / (len(rows) - 1), len(rows))
+    return mean, rows - mean
+
+
+def as_floats(values: torch.Tensor) -> Floats:
+    """A float64 tensor as an array."""
+    array: Floats = values.numpy()
+    return array
 
 
 def build_reference(
@@ -162,5 +179,5 @@ def _check_covariance(name: str, found: Moments) -> None:
     tolerance = 1e-6 * abs(float(np.trace(found.covariance)))
     if np.abs(found.covariance - found.covariance.T).max() > tolerance:
         raise ValueError(f"the covariance of aspect {name} is not symmetric")
-    if np.linalg.eigvalsh(found.covariance).min() < -tolerance:
+    if float(torch.linalg.eigvalsh(torch.from_numpy(found.covariance)).min()) < -tolerance:
         raise ValueError(f"the covariance of aspect {name} has a negative eigenvalue")

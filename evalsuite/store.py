@@ -1,9 +1,9 @@
 """The run folder: every file whole or absent, every image checked before it is believed, work never done twice.
 
-    run.json            what the run is (`manifest`)
-    records/<key>.json  one per finished unit, written after its images
-    images/xx/<sha>.png by the hash of their pixels
-    failures/<key>.json why a unit could not be made; goes when it is
+run.json            what the run is (`manifest`)
+records/<key>.json  one per finished unit, written after its images
+images/xx/<sha>.png by the hash of their pixels
+failures/<key>.json why a unit could not be made; goes when it is
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ BUNDLED: Mapping[str, str] = MappingProxyType(
         "smoke": "16 prompts of the bundled world, 6 of them edits: a first look in minutes",
         "scenes": "120 prompts of the bundled world: objects, attributes, counting and relations, 30 each",
         "edits": "60 pairs of the bundled world: recolour, replace, add, move and background, 12 each",
+        "held-out": "200 prompts of the bundled world whose combinations no training run has seen",
         "open": "200 prompts for general text-to-image models, from portraits to text rendering",
     }
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,11 +34,8 @@ def write_json(rows: pd.DataFrame, context: Mapping[str, Any], path: Path) -> Pa
 
 def write_csv(per_image: pd.DataFrame, path: Path) -> Path:
     """Scores per image (RFC 4180 quoting). Text that a spreadsheet would calculate gets a leading apostrophe."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([_cell(str(name)) for name in per_image.columns])
-    writer.writerows([_cell(plain(value)) for value in row] for row in per_image.itertuples(index=False, name=None))
-    return write_text(buffer.getvalue(), path)
+    table = [list(per_image.columns), *per_image.itertuples(index=False, name=None)]
+    return write_text("".join(",".join(_cell(plain(value)) for value in row) + "\n" for row in table), path)
 
 
 def _cell(value: Any) -> str:
@@ -54,4 +49,6 @@ def _cell(value: Any) -> str:
         strings = isinstance(value, list) and all(isinstance(item, str) for item in value)
         value = ";".join(value) if strings else json.dumps(value, ensure_ascii=False)
     text = value.replace("\0", "")
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    text = f"'{text}" if text.startswith(_FORMULA) else text
+    # The csv module leaves a lone carriage return bare, and what follows it would begin a row of its own.
+    return '"{}"'.format(text.replace('"', '""')) if any(c in text for c in ',"\r\n') else text

@@ -44,7 +44,7 @@ def _comparison(records: Sequence[Mapping[str, Any]], models: Sequence[str]) -> 
         return ["No scores."]
     header = ["Metric", *map(markdown, table.models), "n", "Protocol"]
     body = [[markdown(line.label), *_cells(line), markdown(line.n), markdown(line.protocol)] for line in table.lines]
-    lines = [*_grid(header, body, len(table.models)), "", _legend(table)]
+    lines = [*_grid(header, body, range(1, len(header) - 1)), "", _legend(table)]
     methods: dict[str, dict[str, None]] = {}
     for row in records:
         if row["slice"] == "all" and row["method"] and row["low"] is not None:
@@ -65,9 +65,9 @@ def _sliced(records: Sequence[Mapping[str, Any]], context: Mapping[str, Any], ki
         label = "" if line.label == before else markdown(line.label)
         body.append([label, markdown(line.part), *_cells(line), markdown(line.n)])
         before = line.label
-    title = markdown("aspect ratio" if kind == "aspect" else kind)
-    header = ["Metric", title.capitalize(), *map(markdown, table.models), "n"]
-    return [f"## By {title}", "", *_grid(header, body)]
+    title = "aspect ratio" if kind == "aspect" else kind
+    header = ["Metric", markdown(title[:1].upper() + title[1:]), *map(markdown, table.models), "n"]
+    return [f"## By {markdown(title)}", "", *_grid(header, body, range(2, len(header)))]
 
 
 def _cells(line: tables.Line) -> Iterator[str]:
@@ -75,11 +75,9 @@ def _cells(line: tables.Line) -> Iterator[str]:
         yield f"**{cell.text}**" if cell.best else cell.text
 
 
-def _grid(header: Sequence[str], body: Iterable[Sequence[str]], numbers: int | None = None) -> list[str]:
-    """A table whose first column is text and whose model and n columns are right-aligned."""
-    last = numbers + 1 if numbers is not None else len(header) - 1
-    first = 1 if numbers is not None else 2
-    rule = ["---:" if first <= column <= last else "---" for column in range(len(header))]
+def _grid(header: Sequence[str], body: Iterable[Sequence[str]], numbers: range = range(0)) -> list[str]:
+    """A table; the columns in `numbers` are right-aligned."""
+    rule = ["---:" if column in numbers else "---" for column in range(len(header))]
     return [f"| {' | '.join(cells)} |" for cells in (header, rule, *body)]
 
 
@@ -111,7 +109,7 @@ def _recipe(context: Mapping[str, Any]) -> list[str]:
         return []
     body = [[markdown(name), markdown(_setting(value))] for name, value in card]
     note = "Every setting that can change a pixel or a number."
-    return ["## Recipe", "", note, "", *_grid(["Setting", "Value"], body, -1)]
+    return ["## Recipe", "", note, "", *_grid(["Setting", "Value"], body)]
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:

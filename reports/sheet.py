@@ -16,6 +16,7 @@ HEIGHT = 192  # pixels of every image
 WIDEST = 4.0  # width / height; wider images are shown less tall
 PER_SHEET = 60  # images, about
 WIDTH = 1500  # pixels of a sheet, about: blocks stand side by side up to here
+NARROWEST = 600  # pixels: room for a title
 MARGIN, GAP, MODEL_GAP, BLOCK_GAP, ROW_GAP = 32, 8, 28, 48, 30
 TITLE_SIZE, MODEL_SIZE, SMALL_SIZE, CAPTION_SIZE, CAPTION_LINES = 26, 20, 14, 17, 3
 LINE = 23  # pixels of a caption's line
@@ -46,14 +47,14 @@ def write_sheets(gallery: Iterable[Mapping[str, Any]], folder: Path, context: Ma
         gallery: images with model, prompt_id, text, aspect, width, height, index, file. Of several
             indices the lowest is shown. An image that cannot be read leaves a grey field.
         folder: where the sheets go; sheets left over from an earlier report are removed.
-        context: `title` and `models`, see `reports.write_all`.
+        context: `title`, `models` and the `aspects` of `spec`, see `reports.write_all`.
     """
     for old in folder.glob("contact_sheet*.png"):
         old.unlink()
     items = sorted(gallery, key=lambda item: int(item["index"]))  # stable: order of prompts is kept
     if not items:
         return []
-    columns = _columns(items, [str(model) for model in context.get("models", ())])
+    columns = _columns(items, context.get("models", ()), context.get("spec", {}).get("aspects", ()))
     width = columns[-1].x + columns[-1].width
     blocks = _blocks(items)
     across = max(1, min(len(blocks), (WIDTH + BLOCK_GAP) // (width + BLOCK_GAP)))
@@ -69,22 +70,23 @@ def write_sheets(gallery: Iterable[Mapping[str, Any]], folder: Path, context: Ma
     return paths
 
 
-def _columns(items: Sequence[Mapping[str, Any]], first: Sequence[str]) -> list[Column]:
-    present = dict.fromkeys(str(item["model"]) for item in items)
-    models = dict.fromkeys([*(model for model in first if model in present), *present])
+def _columns(items: Sequence[Mapping[str, Any]], models: Iterable[str], aspects: Iterable[str]) -> list[Column]:
+    """Columns of what is there, in the order asked for; what was not asked for follows as it appears."""
     widths: dict[tuple[str, str], int] = {}
     for item in items:
         key = str(item["model"]), str(item["aspect"])
         ratio = min(int(item["width"]) / int(item["height"]), WIDEST)
         widths[key] = max(widths.get(key, 1), round(HEIGHT * ratio))
-    aspects = dict.fromkeys(aspect for _, aspect in widths)
+    models = dict.fromkeys([*models, *(model for model, _ in widths)])
+    aspects = dict.fromkeys([*aspects, *(aspect for _, aspect in widths)])
     columns: list[Column] = []
     x = 0
     for model in models:
-        for aspect in (aspect for aspect in aspects if (model, aspect) in widths):
+        present = [aspect for aspect in aspects if (model, aspect) in widths]
+        for aspect in present:
             columns.append(Column(model, aspect, x, widths[model, aspect]))
             x += widths[model, aspect] + GAP
-        x += MODEL_GAP - GAP
+        x += MODEL_GAP - GAP if present else 0
     return columns
 
 
@@ -105,10 +107,10 @@ def _draw_page(rows: Sequence[Sequence[Block]], columns: Sequence[Column], acros
     captions = [[_wrap(block.text, block_width) for block in row] for row in rows]
     heights = [HEIGHT + 10 + SMALL_SIZE + 6 + LINE * max(map(len, row)) + ROW_GAP for row in captions]
     top = MARGIN + TITLE_SIZE + 24 + MODEL_SIZE + SMALL_SIZE + 22
-    size = (2 * MARGIN + across * (block_width + BLOCK_GAP) - BLOCK_GAP, top + sum(heights) + MARGIN - ROW_GAP)
-    page = Image.new("RGB", size, PAPER)
-    draw = ImageDraw.Draw(page)
-    draw.text((MARGIN, MARGIN), title, INK, _font(TITLE_SIZE, bold=True))
+    width = max(NARROWEST, across * (block_width + BLOCK_GAP) - BLOCK_GAP)
+    page = Image.new("RGB", (width + 2 * MARGIN, top + sum(heights) + MARGIN - ROW_GAP), PAPER)
+    draw, font = ImageDraw.Draw(page), _font(TITLE_SIZE, bold=True)
+    draw.text((MARGIN, MARGIN), _fit(title, width, font), INK, font)
     y = top
     for number, (row, lines, height) in enumerate(zip(rows, captions, heights, strict=True)):
         for place, (block, caption) in enumerate(zip(row, lines, strict=True)):

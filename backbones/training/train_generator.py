@@ -38,10 +38,11 @@ class Generator(nn.Module):
 
     def __init__(self, kind: str, preset: str, words: int) -> None:
         super().__init__()
-        self.text = TextEncoder(TextConfig(ids=words))
         self.denoiser: dit.DiT | unet.UNet = (
             dit.DiT(dit.PRESETS[preset]) if kind == "dit" else unet.UNet(unet.PRESETS[preset])
         )
+        width = self.denoiser.config.text_width
+        self.text = TextEncoder(TextConfig(ids=words, width=width, heads=width // 64, mlp_hidden=2 * width))
 
     def forward(self, x: Tensor, t: Tensor, ids: Tensor) -> Tensor:
         """Velocity (B, C, h, w) at x (B, C, h, w), t (B,), for word ids (B, L)."""

@@ -1,6 +1,8 @@
 """Frechet distance of Gaussians (arXiv:1706.08500), its extrapolation to infinitely many images, and its error.
 
 FD = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2), in float64, by symmetric matrices only: no complex leftovers.
+
+Linear algebra is PyTorch's, which a run pins to its number of threads; NumPy's would use all cores.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from evalsuite.metrics.base import Array
-from evalsuite.reference import Floats, Moments, moments
+from evalsuite.reference import Floats, Moments, as_floats, centre, moments
 
 SPLITS = 10
 """Random halvings behind an extrapolation."""
@@ -19,15 +22,15 @@ SPLITS = 10
 
 def symmetric_root(covariance: Floats) -> Floats:
     """Square root (d, d) of a covariance; rounding below 0 counts as 0."""
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray((vectors * np.sqrt(values.clip(min=0))) @ vectors.T)
+    values, vectors = torch.linalg.eigh(torch.from_numpy(covariance))
+    return as_floats((vectors * values.clamp(min=0).sqrt()) @ vectors.T)
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
     """Distance of two Gaussians: tr (S1 S2)^(1/2) from the eigenvalues of S2^(1/2) S1 S2^(1/2)."""
-    root = symmetric_root(b.covariance)
-    values = np.linalg.eigvalsh(root @ a.covariance @ root)
-    return _assemble(a.mean - b.mean, a.covariance.trace(), b, float(np.sqrt(values.clip(min=0)).sum()))
+    root = torch.from_numpy(symmetric_root(b.covariance))
+    values = torch.linalg.eigvalsh(root @ torch.from_numpy(a.covariance) @ root).clamp(min=0)
+    return _assemble(a.mean - b.mean, a.covariance.trace(), b, float(values.sqrt().sum()))
 
 
 def frechet_distance_of(features: Array, reference: Moments) -> float:
@@ -38,26 +41,25 @@ def frechet_distance_of(features: Array, reference: Moments) -> float:
     """
     if len(features) > features.shape[1]:
         return frechet_distance(moments(features), reference)
-    rows = features.astype(np.float64)
-    mean = rows.mean(axis=0)
-    centred = (rows - mean) / math.sqrt(len(rows) - 1)
-    values = np.linalg.svd(centred @ symmetric_root(reference.covariance), compute_uv=False)
-    return _assemble(mean - reference.mean, (centred * centred).sum(), reference, float(values.sum()))
+    mean, centred = centre(features)
+    values = torch.linalg.svdvals(_through(centred, reference)) / math.sqrt(len(features) - 1)
+    trace = float((centred * centred).sum()) / (len(features) - 1)
+    return _assemble(mean - reference.mean, trace, reference, float(values.sum()))
 
 
 def influences(features: Array, reference: Moments) -> Floats:
-    """First-order influence (n,) of each row on n times the distance; they add to 0.
+    """Influence (n,) of each row: the distance's derivative as weight moves to that row. They add to 0.
 
-    psi(x) = 2 z.(m - m_r) + z^T (I - T) z - tr((I - T) S) with z = x - m and T = R (R S R)^(-1/2) R, R = S_r^(1/2).
+    psi(x) = 2 z.(m - m_r) + z^T (I - T) z - tr((I - T) S) with z = x - m, T = R (R S R)^(-1/2) R and R = S_r^(1/2).
     With the singular values of the centred features times R, z^T T z needs no inverse, so n <= d works as well.
     """
-    rows = features.astype(np.float64)
-    mean = rows.mean(axis=0)
-    centred = rows - mean
-    left, values, _ = np.linalg.svd(centred @ symmetric_root(reference.covariance), full_matrices=False)
-    through = math.sqrt(len(rows) - 1) * (left * left) @ values  # (n,) z^T T z
-    psi = 2 * centred @ (mean - reference.mean) + (centred * centred).sum(axis=1) - through
-    return np.asarray(psi - psi.mean())
+    n = len(features)
+    mean, centred = centre(features)
+    left, values, _ = torch.linalg.svd(_through(centred, reference), full_matrices=False)
+    passing = math.sqrt(n - 1) * as_floats(left.square() @ values)  # (n,) z^T T z
+    spread = (centred * centred).sum(axis=1) - passing
+    shift = (centred * (mean - reference.mean)).sum(axis=1)
+    return np.asarray(2 * shift + n / (n - 1) * (spread - spread.mean()))
 
 
 def frechet_infinity(features: Array, reference: Moments, clusters: Sequence[str]) -> float:
@@ -84,5 +86,10 @@ def frechet_infinity(features: Array, reference: Moments, clusters: Sequence[str
     return whole - math.fsum(slopes) / SPLITS / n
 
 
+def _through(centred: Floats, reference: Moments) -> torch.Tensor:
+    """Centred features times the reference's root, (n, d); its nuclear norm is the root of the product's trace."""
+    return torch.from_numpy(centred) @ torch.from_numpy(symmetric_root(reference.covariance))
+
+
 def _assemble(shift: Floats, trace: float, reference: Moments, cross: float) -> float:
-    return float(shift @ shift + trace + reference.covariance.trace() - 2 * cross)
+    return float((shift * shift).sum() + trace + reference.covariance.trace() - 2 * cross)

@@ -11,10 +11,6 @@ from evalsuite.reference import Reference
 from evalsuite.samples import PathStatistics, Sample, Trace
 
 
-def unit_rows(rows: np.ndarray) -> np.ndarray:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
 def make_sample(
     prompt_id: str, base: str | None = None, aspect: str = "1:1", index: int = 0, trace: Trace | None = None
 ) -> Sample:
@@ -45,6 +41,21 @@ def make_trace(straightness: float, mean_power: float, conditional: float = 0.0)
     return {"t": [], "weight": [], "guided": path(straightness), "conditional": path(conditional)}
 
 
+@pytest.fixture(name="sample")
+def _sample() -> Callable[..., Sample]:
+    return make_sample
+
+
+@pytest.fixture(name="inputs")
+def _inputs() -> Callable[..., Inputs]:
+    return make_inputs
+
+
+@pytest.fixture(name="trace")
+def _trace() -> Callable[..., Trace]:
+    return make_trace
+
+
 @pytest.fixture
 def generator() -> np.random.Generator:
     return np.random.default_rng(0)
@@ -52,4 +63,10 @@ def generator() -> np.random.Generator:
 
 @pytest.fixture
 def features(generator: np.random.Generator) -> Callable[[int, int], np.ndarray]:
-    return lambda n, d: unit_rows(generator.standard_normal((n, d)))
+    """Random rows (n, d) of unit length, float32."""
+
+    def draw(n: int, d: int) -> np.ndarray:
+        rows = generator.standard_normal((n, d))
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    return draw

@@ -1,12 +1,23 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 import pytest
 
-COLUMNS = (
-    "model metric slice value low high n unit higher_is_better protocol method note".split()
-)  # of evalsuite.rows.Row
+ROW = {  # with the columns of evalsuite.rows.Row
+    "model": "dit",
+    "metric": "hps@scenes",
+    "slice": "all",
+    "value": 0.5,
+    "low": 0.4,
+    "high": 0.6,
+    "n": 48,
+    "unit": "",
+    "higher_is_better": True,
+    "protocol": "ab12 fp32",
+    "method": "bootstrap over prompts",
+    "note": "",
+}
 
 NASTY = (
     "a [/b] c",
@@ -39,28 +50,44 @@ NASTY = (
 )
 
 
-def row(**changes: Any) -> dict[str, Any]:
+def make_row(**changes: Any) -> dict[str, Any]:
     """A row of scores, hps of dit on the whole run unless changed."""
-    base = dict(
-        model="dit", metric="hps@scenes", slice="all", value=0.5, low=0.4, high=0.6, n=48, unit="",
-        higher_is_better=True, protocol="ab12 fp32", method="bootstrap over prompts", note="",
-    )  # fmt: skip
-    return base | changes
+    return ROW | changes
 
 
-def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+def make_frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Rows as a table with the columns of a run's scores."""
-    return pd.DataFrame(list(rows), columns=COLUMNS)
+    return pd.DataFrame(list(rows), columns=list(ROW))
 
 
-def pair(first: float, second: float, **changes: Any) -> pd.DataFrame:
+def make_pair(first: float, second: float, **changes: Any) -> pd.DataFrame:
     """Two models, dit and unet, with intervals of ±0.1."""
-    return frame(
-        row(model=model, value=value, low=value - 0.1, high=value + 0.1, **changes)
+    return make_frame(
+        make_row(**({"model": model, "value": value, "low": value - 0.1, "high": value + 0.1} | changes))
         for model, value in (("dit", first), ("unet", second))
     )
 
 
 @pytest.fixture
-def make_row() -> Callable[..., dict[str, Any]]:
-    return row
+def row():
+    return make_row
+
+
+@pytest.fixture
+def frame():
+    return make_frame
+
+
+@pytest.fixture
+def pair():
+    return make_pair
+
+
+@pytest.fixture(params=NASTY, ids=range(len(NASTY)))
+def nasty(request):
+    return request.param
+
+
+@pytest.fixture
+def corpus():
+    return NASTY

@@ -28,7 +28,6 @@ from evalsuite.encoders.scenes import ScenesEncoder
 from evalsuite.metrics.frechet import frechet_distance_of
 from evalsuite.reference import Reference, load_reference
 from evalsuite.samples import Sample
-from evalsuite.stats import wilson_interval
 from evalsuite.store import RunStore
 
 AMONG = 100
@@ -71,6 +70,12 @@ def renders(sprites: Path, texts: Sequence[str], width: int, height: int) -> lis
             scenes_by_text[scene.caption] = scene
     renderer = Renderer(sprites)
     return [np.asarray(renderer.draw(scenes_by_text[text], width, height, Random(text))) for text in texts]
+
+
+def wilson_interval(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927): honest at 0 and 1 too."""
+    middle, spread = hits + z * z / 2, z * (hits * (n - hits) / n + z * z / 4) ** 0.5
+    return (middle - spread) / (n + z * z), (middle + spread) / (n + z * z)
 
 
 def share(hits: Sequence[bool]) -> str:

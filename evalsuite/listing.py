@@ -1,0 +1,114 @@
+"""What there is to choose from, without importing any of it."""
+
+from __future__ import annotations
+
+import json
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import backbones
+from evalsuite.errors import InputError
+from evalsuite.registry import METRICS, MODELS, PROMPTS
+from prompts import BUNDLED, PromptError, load
+
+Facts = dict[str, str]
+
+
+def models() -> Facts:
+    """Model names and a line on each; for one of another package, where it comes from."""
+    return MODELS.targets() | dict(backbones.DESCRIPTIONS)
+
+
+def metrics() -> Facts:
+    """Metric names and what they compute."""
+    from evalsuite.metrics.cards import CARDS
+
+    return METRICS.targets() | {name: f"{cards[0].title} ({cards[0].name})" for name, cards in CARDS.items()}
+
+
+def prompt_sets() -> Facts:
+    """Prompt-set names and a line on each."""
+    return PROMPTS.targets() | dict(BUNDLED)
+
+
+def show(name: str) -> list[Facts]:
+    """All that is known of a model, metric, prompt set or prompt file: one table of facts for each that has the name.
+
+    Raises:
+        InputError: nothing has it, or the prompt file breaks a rule.
+    """
+    found = [*_model(name), *_metric(name), *_prompts(name)]
+    if not found:
+        known = [*models(), *metrics(), *prompt_sets()]
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        raise InputError(f"no model, metric or prompt set {name!r}; {hint}")
+    return found
+
+
+def _model(name: str) -> list[Facts]:
+    if name not in models():
+        return []
+    facts = {"model": name, "about": models()[name], "from": MODELS.target(name)}
+    card = Path(backbones.__file__).parent / "weights" / f"{name}.json"
+    if name in backbones.CATALOG and card.is_file():
+        facts |= _flat(json.loads(card.read_text(encoding="utf-8")))
+        weights = card.with_suffix(".safetensors")
+        facts["weights"] = f"{weights.stat().st_size / 1e6:.1f} MB" if weights.is_file() else "missing"
+    return [facts]
+
+
+def _flat(card: dict[str, Any]) -> Facts:
+    """A card's settings; long lists such as a vocabulary are counted."""
+    facts = {}
+    for key, value in card.items():
+        if isinstance(value, list):
+            facts[key] = f"{len(value)} entries"
+        elif isinstance(value, dict):
+            facts[key] = ", ".join(f"{name} {part}" for name, part in value.items())
+        else:
+            facts[key] = str(value)
+    return facts
+
+
+def _metric(name: str) -> list[Facts]:
+    from evalsuite.metrics.cards import CARDS
+
+    better = {True: "higher", False: "lower", None: "neither"}
+    return [
+        {
+            "metric": card.name,
+            "title": card.title,
+            "meaning": card.meaning,
+            "range": card.range,
+            "unit": card.unit,
+            "better": better[card.higher_is_better],
+            "comparable": card.comparable,
+            "interval": card.interval,
+            "sources": ", ".join(card.sources),
+        }
+        for key, cards in CARDS.items()
+        for card in cards
+        if name in (key, card.name) and (name == key or card.name == name)
+    ]
+
+
+def _prompts(name: str) -> list[Facts]:
+    if name not in BUNDLED and not Path(name).is_file():
+        return []
+    try:
+        found = load(name)
+    except PromptError as error:
+        raise InputError(str(error)) from error
+    tags = sorted({tag for prompt in found.prompts for tag in prompt.tags})
+    return [
+        {
+            "prompts": found.name,
+            "about": BUNDLED.get(name, found.source),
+            "count": f"{len(found.prompts)}, {sum(prompt.base is not None for prompt in found.prompts)} of them edits",
+            "tags": ", ".join(tags),
+            "first": found.prompts[0].text,
+            "sha256": found.sha256,
+        }
+    ]

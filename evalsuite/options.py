@@ -1,0 +1,116 @@
+"""The options of every command that takes a run, declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from evalsuite.spec import RunSpec
+
+WHAT, HOW, WHERE, SHOWN = "What to make", "Sampling", "Where and how fast", "Output"
+DEFAULTS = RunSpec()
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    table = "table"
+    json = "json"
+    md = "md"
+    csv = "csv"
+
+
+def option(flag: str, help: str, panel: str, default: Any = None, **more: Any) -> Any:
+    """An option that can also be set as EVALSUITE_FLAG; ``default`` is only shown, None stands for not given."""
+    shown = ", ".join(default) if isinstance(default, tuple) else default
+    return typer.Option(
+        flag,
+        help=help if shown is None else f"{help} Default: {shown}.",
+        rich_help_panel=panel,
+        envvar="EVALSUITE_" + flag.removeprefix("--").replace("-", "_").upper(),
+        show_envvar=False,
+        show_default=False,
+        **more,
+    )
+
+
+MODEL_HELP = "A model's name, or module:factory; repeat it to compare models."
+Quiet = Annotated[bool, option("--quiet", "No progress.", SHOWN)]
+As = Annotated[Format, option("--format", "How to print the results.", SHOWN, "table")]
+Metrics = Annotated[str | None, option("--metrics", "Metrics, with commas.", SHOWN, DEFAULTS.metrics)]
+Device = Annotated[str | None, option("--device", "auto, cpu, cuda or cuda:1.", WHERE, DEFAULTS.device)]
+Threads = Annotated[int | None, option("--threads", "CPU threads.", WHERE, "the physical cores")]
+DryRun = Annotated[bool, option("--dry-run", "Plan and estimate; write nothing.", SHOWN)]
+
+
+def spec_from(
+    models: Annotated[list[str] | None, option("--model", MODEL_HELP, WHAT, DEFAULTS.models)] = None,
+    prompts: Annotated[str | None, option("--prompts", "A set's name, or a file.", WHAT, DEFAULTS.prompts)] = None,
+    aspects: Annotated[str | None, option("--aspects", "Ratios, with commas.", WHAT, DEFAULTS.aspects)] = None,
+    pixels: Annotated[int | None, option("--pixels", "Area of every image.", WHAT, DEFAULTS.pixels)] = None,
+    limit: Annotated[int | None, option("--limit", "Use the first N prompts.", WHAT, "all", metavar="N")] = None,
+    seed: Annotated[int | None, option("--seed", "Of the whole run.", WHAT, DEFAULTS.seed)] = None,
+    num_images: Annotated[
+        int | None, option("--num-images", "Images per model, prompt and ratio.", WHAT, DEFAULTS.num_images)
+    ] = None,
+    config: Annotated[
+        str | None, option("--config", "A YAML or TOML file of settings; options win over it.", WHAT)
+    ] = None,
+    steps: Annotated[int | None, option("--steps", "Steps of the sampler.", HOW, DEFAULTS.steps)] = None,
+    guidance: Annotated[
+        float | None, option("--guidance", "Guidance scale; 1 is none.", HOW, DEFAULTS.guidance)
+    ] = None,
+    sampler: Annotated[str | None, option("--sampler", "euler, heun or midpoint.", HOW, DEFAULTS.sampler)] = None,
+    shift: Annotated[
+        float | None, option("--shift", "Time shift towards the noise; 1 is none.", HOW, DEFAULTS.shift)
+    ] = None,
+    device: Device = None,
+    dtype: Annotated[str | None, option("--dtype", "fp32, bf16 or fp16.", WHERE, DEFAULTS.dtype)] = None,
+    batch_size: Annotated[
+        str | None, option("--batch-size", "Images per pass.", WHERE, "4 on cpu, 16 on cuda", metavar="N|auto")
+    ] = None,
+    threads: Threads = None,
+    output_dir: Annotated[
+        str | None, option("--output-dir", "The run folder.", WHERE, "outputs/, named after the run")
+    ] = None,
+    metrics: Metrics = None,
+) -> RunSpec:
+    """A spec from what was given, over a run file, over the defaults.
+
+    Raises:
+        InputError: a setting that cannot be read.
+    """
+    given = {key: value for key, value in locals().items() if value is not None and key != "config"}
+    from evalsuite.config import coerce, read
+
+    settings = read(config) if config is not None else {}
+    return RunSpec(**settings | {key: coerce(key, value, f"--{key}") for key, value in given.items()})
+
+
+def takes_a_spec(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `spec_from` before its own; it gets the spec they make as ``spec``."""
+    shared = _parameters(spec_from)
+    own = {name: value for name, value in _parameters(command).items() if name != "spec"}
+
+    @wraps(command)
+    def with_options(**given: Any) -> None:
+        spec = spec_from(**{name: given.pop(name) for name in shared})
+        command(spec=spec, **given)
+
+    together = shared | own
+    with_options.__signature__ = signature(command).replace(parameters=list(together.values()))  # type: ignore[attr-defined]
+    with_options.__annotations__ = {name: value.annotation for name, value in together.items()}
+    return with_options
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
+    hints = get_type_hints(function, include_extras=True)
+    return {
+        name: parameter.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY)
+        for name, parameter in signature(function).parameters.items()
+    }

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from backbones.vae import VAE, VAEConfig
+
+SMALL = VAEConfig(widths=(16, 32))
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 48), (24, 8)])
+def test_an_image_becomes_latents_of_an_eighth_of_its_sides_and_back(height: int, width: int):
+    vae = VAE(SMALL)
+    mean, logvar = vae.encode(torch.rand(2, 3, height, width) * 2 - 1)
+    assert mean.shape == logvar.shape == (2, 4, height // 8, width // 8)
+    assert vae.decode(mean).shape == (2, 3, height, width)
+
+
+def test_sides_that_do_not_divide_by_eight_are_refused():
+    with pytest.raises(ValueError, match="image 36x32: both sides must divide by 8"):
+        VAE(SMALL).encode(torch.zeros(1, 3, 32, 36))
+
+
+def test_normalised_latents_have_zero_mean_and_unit_deviation_and_come_back():
+    vae, z = VAE(SMALL), torch.randn(64, 4, 3, 3) * torch.tensor([1.0, 2, 3, 4])[:, None, None] + 5
+    vae.latent_mean.copy_(z.mean(dim=(0, 2, 3)))
+    vae.latent_std.copy_(z.std(dim=(0, 2, 3)))
+    even = vae.normalise(z)
+    assert_close(even.mean(dim=(0, 2, 3)), torch.zeros(4), atol=1e-5, rtol=0)
+    assert_close(even.std(dim=(0, 2, 3)), torch.ones(4))
+    assert_close(vae.denormalise(even), z)
+    assert {"latent_mean", "latent_std"} <= vae.state_dict().keys()
+
+
+def test_a_few_steps_on_one_picture_bring_it_closer():
+    vae, picture = VAE(SMALL), torch.rand(1, 3, 16, 16) * 2 - 1
+    rule = torch.optim.Adam(vae.parameters(), lr=3e-3)
+    errors = []
+    for _ in range(25):
+        error = (vae.decode(vae.encode(picture)[0]) - picture).square().mean()
+        rule.zero_grad()
+        error.backward()
+        rule.step()
+        errors.append(error.item())
+    assert errors[-1] < errors[0] / 2
+
+
+def test_a_pixel_reaches_its_own_latent_and_a_latent_its_own_pixels():
+    """Place is kept: an unshuffled block that landed elsewhere would move the strongest response."""
+    vae = VAE(VAEConfig(widths=(16, 32), encoder_blocks=(0, 0), decoder_blocks=(0, 0)))
+    picture = torch.zeros(1, 3, 64, 64, requires_grad=True)
+    vae.encode(picture)[0][0, :, 2, 5].sum().backward()
+    rows, columns = picture.grad[0].abs().sum(dim=0).nonzero().T
+    assert 8 * 2 <= rows.float().mean() < 8 * 3
+    assert 8 * 5 <= columns.float().mean() < 8 * 6

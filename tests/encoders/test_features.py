@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from evalsuite.encoders.cache import FeatureCache
+from evalsuite.encoders.features import CachedFeatures, read_image
+from evalsuite.errors import InputError
+from evalsuite.records import pixel_sha256
+from evalsuite.samples import Sample
+
+
+class Counting:
+    """Features that tell images and texts apart; counts how often it is asked."""
+
+    id, fingerprint, preprocessing, width = "fake", "f" * 64, "none", 4
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.read: list[str] = []
+
+    def images(self, images: torch.Tensor) -> np.ndarray:
+        assert len(images) <= 8
+        self.seen += len(images)
+        means = images.double().mean((2, 3))
+        return torch.cat([means, torch.ones(len(images), 1)], 1).float().numpy()
+
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        self.read += texts
+        return np.array([[len(text), 0, 0, 1] for text in texts], np.float32)
+
+    def truncated(self, text: str) -> bool:
+        return False
+
+
+def make_samples(folder: Path, sizes: Sequence[tuple[int, int]]) -> list[Sample]:
+    generator = np.random.default_rng(0)
+    samples = []
+    for i, (width, height) in enumerate(sizes):
+        pixels = generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        path = folder / f"{i}.png"
+        Image.fromarray(pixels).save(path)
+        sha = pixel_sha256(pixels)
+        samples.append(Sample(str(i), "m", "p", "text", None, (), "1:1", width, height, 0, 0, sha, path))
+    return samples
+
+
+def expected(samples: Sequence[Sample]) -> np.ndarray:
+    return np.array([[*read_image(s).astype(float).mean((0, 1)), 1] for s in samples], np.float32)
+
+
+def test_rows_come_in_the_order_asked_whatever_the_sizes(tmp_path: Path):
+    samples = make_samples(tmp_path, [(8, 8), (12, 8)] * 10)
+    encoder, done = Counting(), list[int]()
+    got = CachedFeatures(encoder, tmp_path / "f", done.append).images([*samples, samples[0]])
+    np.testing.assert_allclose(got, expected([*samples, samples[0]]), rtol=1e-6)
+    assert encoder.seen == 20
+    assert sum(done) == 21
+
+
+def test_nothing_is_computed_twice(tmp_path: Path):
+    samples = make_samples(tmp_path, [(8, 8)] * 5)
+    first, second = Counting(), Counting()
+    cached = CachedFeatures(first, tmp_path / "f", lambda _: None)
+    rows, words = cached.images(samples[:3]), cached.texts(["b", "aaa", "b"])
+    assert first.read == sorted(set(first.read), key=first.read.index)
+    again = CachedFeatures(second, tmp_path / "f", lambda _: None)
+    np.testing.assert_array_equal(again.images(samples[::-1])[-1:1:-1], rows)
+    np.testing.assert_array_equal(again.texts(["b", "aaa", "b"]), words)
+    assert (second.seen, second.read) == (2, [])
+    assert words[:, 0].tolist() == [1, 3, 1]
+
+
+def test_another_encoder_has_its_own_rows(tmp_path: Path):
+    samples, other = make_samples(tmp_path, [(8, 8)]), Counting()
+    CachedFeatures(Counting(), tmp_path / "f", lambda _: None).images(samples)
+    other.fingerprint = "e" * 64
+    CachedFeatures(other, tmp_path / "f", lambda _: None).images(samples)
+    assert other.seen == 1
+
+
+def test_empty_requests_give_empty_rows(tmp_path: Path):
+    cached = CachedFeatures(Counting(), tmp_path / "f", lambda _: None)
+    assert cached.images([]).shape == cached.texts([]).shape == (0, 4)
+
+
+def damaged(row: np.ndarray) -> list[bytes]:
+    import io
+
+    def npz(**arrays: np.ndarray) -> bytes:
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        return buffer.getvalue()
+
+    keys = np.array(["k"])
+    whole = npz(keys=keys, rows=row)
+    return [
+        b"",
+        whole[:-30],
+        npz(keys=keys),
+        npz(keys=keys, rows=row.astype(float)),
+        npz(keys=keys, rows=row[:, :2]),
+        npz(keys=keys, rows=row * np.float32(np.nan)),
+        npz(keys=np.array([{}], dtype=object), rows=row),
+    ]
+
+
+@pytest.mark.parametrize("case", range(7))
+def test_damaged_cache_files_are_passed_over(tmp_path: Path, case: int):
+    row = np.ones((1, 4), np.float32)
+    FeatureCache(tmp_path, 4).add(["k"], row)
+    (path,) = tmp_path.iterdir()
+    assert FeatureCache(tmp_path, 4).missing(["k", "other", "other"]) == ["other"]
+    path.write_bytes(damaged(row)[case])
+    (tmp_path / ".tmp-1-left.npz").write_bytes(b"x")
+    cache = FeatureCache(tmp_path, 4)
+    assert cache.missing(["k"]) == ["k"]
+    cache.add(["k"], row)
+    np.testing.assert_array_equal(FeatureCache(tmp_path, 4).rows(["k"]), row)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_files_that_are_not_the_recorded_image_are_refused(tmp_path: Path):
+    one, other = make_samples(tmp_path, [(8, 8), (8, 8)])
+    with pytest.raises(InputError, match="other pixels"):
+        read_image(replace(one, file=other.file))
+    with pytest.raises(InputError, match="not \\(16, 8\\)"):
+        read_image(replace(one, width=16))
+    one.file.write_bytes(one.file.read_bytes()[:60])
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image(one)
+    Image.new("RGB", (8, 8)).save(one.file, "JPEG")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image(one)
+    one.file.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image(one)

@@ -1,0 +1,127 @@
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import reports
+from reports import files
+
+
+def test_json_does_not_depend_on_the_order_of_rows_or_settings(tmp_path, pair):
+    rows = pair(0.5, 0.7)
+    first = files.write_json(rows, {"spec": {"a": 1, "b": 2}}, tmp_path / "a.json").read_bytes()
+    second = files.write_json(rows[::-1], {"spec": {"b": 2, "a": 1}}, tmp_path / "b.json").read_bytes()
+    assert first == second
+
+
+def test_json_has_every_row_and_nothing_that_json_lacks(tmp_path, frame, row):
+    rows = frame(
+        [row(value=math.nan, low=None, high=math.inf, higher_is_better=None), row(model="unet", value=0.1 + 0.2)]
+    )
+    context = {"notes": ["猫 \ud800"], "gallery": [1], "command": "x", "spec": {"sizes": np.arange(2)}}
+    text = files.write_json(rows, context, tmp_path / "results.json").read_text("utf-8")
+    document = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert set(document) == {"schema", "notes", "rows", "spec"}
+    assert document["notes"] == ["猫 \ud800"]
+    assert document["spec"] == {"sizes": [0, 1]}
+    assert [(r["model"], r["value"], r["high"], r["higher_is_better"]) for r in document["rows"]] == [
+        ("dit", None, None, None),
+        ("unet", 0.1 + 0.2, 0.6, True),
+    ]
+
+
+def read_csv(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-0.5", "@SUM(A1)", "\t=1", "\r=1"])
+def test_text_that_a_spreadsheet_would_calculate_is_defused(tmp_path, text):
+    table = pd.DataFrame({"text": [text], text: ["safe"]})
+    assert read_csv(files.write_csv(table, tmp_path / "scores.csv")) == [["text", f"'{text}"], [f"'{text}", "safe"]]
+
+
+def test_numbers_stay_numbers_and_text_stays_text(tmp_path, corpus):
+    table = pd.DataFrame({
+        "score": [-0.5, math.nan, *[1e-7] * (len(corpus) - 2)],
+        "text": corpus,
+        "tags": [("a", "b")] * len(corpus),
+        "ok": [True] * len(corpus),
+    })  # fmt: skip
+    header, *body = read_csv(files.write_csv(table, tmp_path / "scores.csv"))
+    assert header == ["score", "text", "tags", "ok"]
+    assert [line[0] for line in body] == ["-0.5", "", *["1e-07"] * (len(corpus) - 2)]
+    for text, line in zip(corpus, body, strict=True):
+        expected = text.replace("\0", "").replace("\ud800", "\\ud800")
+        assert line[1] in (expected, f"'{expected}")
+        assert line[2:] == ["a;b", "true"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = files.write_text("old", tmp_path / "a.txt")
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        files.write_text("new", path)
+    assert path.read_text() == "old"
+
+
+SCRIPT = r"""
+import hashlib, sys
+from pathlib import Path
+import pandas as pd
+import reports
+rows = pd.DataFrame([dict(model=m, metric="m", slice=s, value=v, low=v - .1, high=v + .1, n=1234567, unit="\u0130i",
+    higher_is_better=True, protocol="p", method="b", note="\u011f")
+    for m, v in (("dit", 1234.5), ("unet", 0.25)) for s in ("all", "aspect=16:9")])
+curves = pd.DataFrame([("dit", "guided variance", t / 4, 1.5 + t) for t in range(5)],
+    columns=["model", "series", "t", "value"])
+gallery = [dict(model="dit", prompt_id="\u011f", text="\u0130stanbul", aspect="1:1", width=8, height=8,
+    index=0, file="/absent")]
+context = {"title": "\u00dcn\u00ef", "curves": curves, "gallery": gallery}
+paths = reports.write_all(rows, pd.DataFrame({"x": [0.5]}), context, Path(sys.argv[1]))
+for path in paths:
+    sys.stdout.write(path.name + " " + hashlib.sha256(path.read_bytes()).hexdigest() + "\n")
+"""
+
+
+def test_every_file_has_the_same_bytes_in_every_locale(tmp_path):
+    root = str(Path(reports.__file__).parents[1])
+    outputs = set()
+    for number, locale in enumerate(("C", "tr_TR.UTF-8")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        environment = os.environ | {
+            "LC_ALL": locale, "LANG": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": root,
+            "PYTHONHASHSEED": str(number), "TZ": ("UTC", "Asia/Tokyo")[number],
+        }  # fmt: skip
+        command = [sys.executable, "-W", "error", "-c", SCRIPT, str(folder)]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        outputs.add(result.stdout)
+    assert len(outputs) == 1
+    names = [line.split()[0] for line in outputs.pop().splitlines()]
+    assert names == ["results.json", "scores.csv", "contact_sheet.png", "v_variance.png", "report.md"]
+
+
+def test_importing_reports_is_light():
+    code = "import sys, reports; print(*{'pandas', 'numpy', 'rich', 'matplotlib', 'PIL', 'torch'} & set(sys.modules))"
+    root = Path(reports.__file__).parents[1]
+    result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True, text=True)
+    assert result.stdout.strip() == ""
+
+
+def test_drawing_imports_neither_torch_nor_evalsuite():
+    code = (
+        "import sys; from reports import console, curves, files, markdown, sheet; "
+        "print(*{'torch', 'evalsuite', 'prompts', 'backbones'} & set(sys.modules))"
+    )
+    root = Path(reports.__file__).parents[1]
+    result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True, text=True)
+    assert result.stdout.strip() == ""
