@@ -59,9 +59,7 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).type_as(x)  # (B, N, L, H)
 
 
-def linear_attention(
-    q: Tensor, k: Tensor, v: Tensor, rotation: Rotation | None, eps: float = 1e-15
-) -> Tensor:
+def linear_attention(q: Tensor, k: Tensor, v: Tensor, rotation: Rotation | None, eps: float = 1e-15) -> Tensor:
     """Attention with ReLU features, linear in the number of tokens (SANA, arXiv:2410.10629).
 
     y_i = sum_j <R relu(q_i), R relu(k_j)> v_j / (sum_j <relu(q_i), relu(k_j)> + eps), summed in fp32.

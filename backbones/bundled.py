@@ -38,9 +38,7 @@ def load(name: str, folder: Path = WEIGHTS) -> LatentDiffusion:
     denoiser, config = _denoiser(card), build_config(TextConfig, card["text"])
     text = TextEncoder(config)
     load_into(folder / f"{name}.safetensors", {"denoiser": denoiser, "text": text})
-    return LatentDiffusion(
-        name, denoiser, text, Tokenizer(card["vocabulary"], config.length), load_vae(folder)
-    )
+    return LatentDiffusion(name, denoiser, text, Tokenizer(card["vocabulary"], config.length), load_vae(folder))
 
 
 def load_vae(folder: Path = WEIGHTS) -> VAE:

@@ -63,15 +63,11 @@ def read_card(folder: Path, name: str) -> Card:
         raise CheckpointError(f"{error.filename}: {error.strerror}; reinstall the package") from error
     except ValueError as error:
         raise CheckpointError(f"{path}: not valid JSON; reinstall the package") from error
-    missing = [
-        key for key in ("name", "kind", "config", "sha256") if not isinstance(card, dict) or key not in card
-    ]
+    missing = [key for key in ("name", "kind", "config", "sha256") if not isinstance(card, dict) or key not in card]
     if missing:
         raise CheckpointError(f"{path}: the card lacks {', '.join(missing)}")
     if digest != card["sha256"]:
-        raise CheckpointError(
-            f"{weights}: SHA-256 {digest[:12]} is not the card's {str(card['sha256'])[:12]}"
-        )
+        raise CheckpointError(f"{weights}: SHA-256 {digest[:12]} is not the card's {str(card['sha256'])[:12]}")
     return dict(card)
 
 
@@ -85,8 +81,6 @@ def build_config(kind: type[Config], values: Mapping[str, object]) -> Config:
     if unknown:
         raise CheckpointError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}")
     try:
-        return kind(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        )
+        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
     except TypeError as error:
         raise CheckpointError(f"{kind.__name__}: {error}") from error

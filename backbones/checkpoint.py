@@ -111,11 +111,7 @@ def save_half(path: Path, modules: Mapping[str, nn.Module]) -> str:
 
 
 def _states(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    return {
-        f"{name}.{key}": value
-        for name, module in modules.items()
-        for key, value in module.state_dict().items()
-    }
+    return {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
 
 
 def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -90,9 +90,7 @@ class LatentDiffusion:
         }
         digest = hashlib.sha256(json.dumps(self.tokenizer.vocabulary).encode())
         for key, part in parts.items():
-            digest.update(
-                json.dumps([key, type(part).__name__, asdict(part.config)], sort_keys=True).encode()
-            )
+            digest.update(json.dumps([key, type(part).__name__, asdict(part.config)], sort_keys=True).encode())
             _add_weights(digest, part)
         return digest.hexdigest()
 

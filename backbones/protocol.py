@@ -8,9 +8,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-Condition = Mapping[
-    str, Tensor
-]  # what a model needs to know of its prompts; every tensor has the batch first
+Condition = Mapping[str, Tensor]  # what a model needs to know of its prompts; every tensor has the batch first
 
 
 class TextToImage(Protocol):

@@ -32,7 +32,11 @@ class UNetConfig:
 
 
 PRESETS: Mapping[str, UNetConfig] = MappingProxyType(
-    {"small": UNetConfig(widths=(96, 96, 96), text_width=192, embedding=192), "bundled": UNetConfig(), "base": UNetConfig(stem=1, widths=(160, 160, 224))}
+    {
+        "small": UNetConfig(widths=(96, 96, 96), text_width=192, embedding=192),
+        "bundled": UNetConfig(),
+        "base": UNetConfig(stem=1, widths=(160, 160, 224)),
+    }
 )
 
 
@@ -116,9 +120,7 @@ class UNet(nn.Module):
                 self.shrink.append(nn.Conv2d(channels, channels, 3, stride=2, padding=1))
                 skips.append(channels)
         self.middle = nn.ModuleList(Stage(config, channels, channels, last) for last in (True, False))
-        for level, (width, attention) in reversed(
-            list(enumerate(zip(widths, config.attention, strict=True)))
-        ):
+        for level, (width, attention) in reversed(list(enumerate(zip(widths, config.attention, strict=True)))):
             for _ in range(config.blocks + 1):
                 self.up.append(Stage(config, channels + skips.pop(), width, attention))
                 channels = width
@@ -156,8 +158,6 @@ class UNet(nn.Module):
             y = stage(torch.cat([y, skips.pop()], dim=1), embedding, tokens)
             level, last = divmod(index, config.blocks + 1)
             if not last and level <= len(self.grow):
-                y = self.grow[level - 1](
-                    F.interpolate(y, scale_factor=2.0, mode="nearest")
-                )  # twice the sides
+                y = self.grow[level - 1](F.interpolate(y, scale_factor=2.0, mode="nearest"))  # twice the sides
         y = self.head(F.silu(self.norm(y)))  # (B, C * stem**2, h', w')
         return F.pixel_shuffle(y, config.stem)[..., :height, :width]  # (B, C, h, w)

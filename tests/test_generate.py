@@ -23,11 +23,7 @@ from evalsuite.store import RunStore
 def painted(manifest: Manifest, order: list[Unit], model: object = None) -> dict[str, Picture]:
     painter = Painter(model or tiny_models.conv(), manifest.spec)
     with reproducible(manifest.spec.threads):
-        return {
-            job.id: picture
-            for unit in order
-            for job, picture in zip(unit.jobs, painter.paint(unit), strict=True)
-        }
+        return {job.id: picture for unit in order for job, picture in zip(unit.jobs, painter.paint(unit), strict=True)}
 
 
 def assert_same(a: dict[str, Picture], b: dict[str, Picture]) -> None:
@@ -81,9 +77,7 @@ def test_a_prompt_is_encoded_once_whatever_the_sizes_and_images(tiny: Callable[.
 def test_an_edit_differs_from_its_base_by_text_alone(tiny: Callable[..., RunSpec]):
     entries = [{"id": "a", "text": "a cat"}, {"id": "b", "text": "a cat", "base": "a"}, {"id": "c", "text": "a cat"}]
     manifest = prepare(tiny(prompts=entries, aspects=("1:1",)), Shelf())
-    base, edit, stranger = (
-        picture.rgb for _, picture in sorted(painted(manifest, list(manifest.units)).items())
-    )
+    base, edit, stranger = (picture.rgb for _, picture in sorted(painted(manifest, list(manifest.units)).items()))
     assert np.array_equal(base, edit)
     assert not np.array_equal(base, stranger)
 

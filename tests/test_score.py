@@ -25,7 +25,7 @@ from evalsuite.spec import RunSpec
 from evalsuite.store import RunStore
 from prompts import Prompt
 
-WIDTH = 128
+WIDTH = 16
 METRICS = ("hps", "clip_score", "clip_direction", "fid", "v_variance")
 PROMPTS = (
     Prompt("cat", "a cat", tags=("animal",)),
@@ -100,6 +100,14 @@ def fill(folder: Path, skip: int = 0) -> RunStore:
     return store
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[RunStore]:
     with fill(tmp_path / "run") as opened:
@@ -117,7 +125,7 @@ def loader(encoder: FakeEncoder, seen: list[Collection[str]] | None = None) -> C
         assert device == "cpu"
         if seen is not None:
             seen.append(set(uses))
-        head = PreferenceHead() if "preference" in uses else None
+        head = PreferenceHead(WIDTH) if "preference" in uses else None
         reference = make_reference() if "reference" in uses else None
         return Scorer(encoder if "encoder" in uses else None, head, "h" * 64, reference)
 

@@ -111,9 +111,7 @@ def test_opening_again_writes_nothing_but_the_manifest(folder: Path, manifest: M
         lambda data: data[:-1] + bytes([data[-1] ^ 0x80]),
     ],
 )
-def test_a_damaged_image_is_seen_and_its_unit_remade(
-    folder: Path, manifest: Manifest, harm: Callable[[bytes], bytes]
-):
+def test_a_damaged_image_is_seen_and_its_unit_remade(folder: Path, manifest: Manifest, harm: Callable[[bytes], bytes]):
     fill(folder, manifest)
     before = snapshot(folder)
     victim = sorted(folder.glob("images/*/*.png"))[0]
@@ -268,9 +266,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, manifest: Manifest
 
 
 @pytest.mark.parametrize("nth", [0, 1, 2, 3])
-def test_a_full_disk_leaves_nothing_half(
-    folder: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch, nth: int
-):
+def test_a_full_disk_leaves_nothing_half(folder: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch, nth: int):
     """The unit's fourth file is its record; before it there are three images."""
     unit = next(unit for unit in manifest.units if len(unit.jobs) == 3)
     with RunStore.create(folder, manifest) as store:

@@ -25,7 +25,7 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
-def wake(module: nn.Module) -> None:
+def _wake(module: nn.Module) -> None:
     """Give every parameter that starts at zero a value, so that an untrained network answers its inputs."""
     with torch.no_grad():
         for weight in module.parameters():
@@ -34,11 +34,16 @@ def wake(module: nn.Module) -> None:
 
 
 @pytest.fixture
+def wake() -> Callable[[nn.Module], None]:
+    return _wake
+
+
+@pytest.fixture
 def denoisers() -> dict[str, DiT | UNet]:
     """Small awake networks of both kinds, by kind."""
     nets: dict[str, DiT | UNet] = {"dit": DiT(DIT), "unet": UNet(UNET)}
     for net in nets.values():
-        wake(net)
+        _wake(net)
     return nets
 
 

@@ -10,11 +10,13 @@ from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
 
 from backbones import dit, unet
-from backbones.dit import DiT
+from backbones.dit import DiT, DiTConfig
 from backbones.unet import UNet, UNetConfig
-from tests.backbones.conftest import DIT, UNET, wake
 
 Build = Callable[[], nn.Module]
+Wake = Callable[[nn.Module], None]
+DIT = DiTConfig(patch=4, width=32, depth=2, heads=2, mlp_hidden=64, text_width=32)
+UNET = UNetConfig(widths=(32, 32, 64), text_width=32, embedding=32)
 BUILD: Mapping[str, Build] = {
     "dit": lambda: DiT(DIT),
     "dit, per-block adaLN": lambda: DiT(replace(DIT, adaln="per-block")),
@@ -40,8 +42,8 @@ def test_an_untrained_network_predicts_exactly_zero(build: Build):
 
 
 @every
-@pytest.mark.parametrize(("height", "width"), [(24, 42), (42, 24), (26, 40), (5, 7)])
-def test_any_aspect_ratio_works(build: Build, height: int, width: int):
+@pytest.mark.parametrize(("height", "width"), [(24, 42), (42, 24), (26, 40), (9, 7)])
+def test_any_aspect_ratio_works(build: Build, wake: Wake, height: int, width: int):
     net = build()
     wake(net)
     velocity = net(*inputs(1, height, width))
@@ -51,7 +53,7 @@ def test_any_aspect_ratio_works(build: Build, height: int, width: int):
 
 
 @every
-def test_odd_latents_equal_the_crop_of_the_zero_padded_ones(build: Build):
+def test_odd_latents_equal_the_crop_of_the_zero_padded_ones(build: Build, wake: Wake):
     net = build()
     wake(net)
     x, *rest = inputs(1, 14, 11)
@@ -62,7 +64,7 @@ def test_odd_latents_equal_the_crop_of_the_zero_padded_ones(build: Build):
 
 @every
 @pytest.mark.parametrize("which", range(4), ids=["latents", "time", "words", "pooled text"])
-def test_every_input_matters(build: Build, which: int):
+def test_every_input_matters(build: Build, wake: Wake, which: int):
     net = build()
     wake(net)
     first, second = inputs(1), list(inputs(1))
@@ -71,7 +73,7 @@ def test_every_input_matters(build: Build, which: int):
 
 
 @every
-def test_gradients_reach_every_parameter(build: Build):
+def test_gradients_reach_every_parameter(build: Build, wake: Wake):
     net = build()
     wake(net)
     net(*inputs()).square().sum().backward()
@@ -80,7 +82,7 @@ def test_gradients_reach_every_parameter(build: Build):
 
 
 @every
-def test_neighbours_in_the_batch_do_not_change_a_row(build: Build):
+def test_neighbours_in_the_batch_do_not_change_a_row(build: Build, wake: Wake):
     net = build().eval()
     wake(net)
     rows = inputs(4)
@@ -90,7 +92,7 @@ def test_neighbours_in_the_batch_do_not_change_a_row(build: Build):
 
 
 @every
-def test_half_precision_weights_stay_close_to_fp32(build: Build):
+def test_half_precision_weights_stay_close_to_fp32(build: Build, wake: Wake):
     net = build().eval()
     wake(net)
     x, t, tokens, pooled = inputs()

@@ -9,7 +9,6 @@ from torch.testing import assert_close
 from backbones.pipeline import LatentDiffusion
 from backbones.sampler import guided_field, sample, timesteps
 from backbones.text import Tokenizer
-from tests.backbones.conftest import WORDS
 
 Make = Callable[[str], LatentDiffusion]
 both = pytest.mark.parametrize("kind", ["dit", "unet"])
@@ -70,7 +69,8 @@ def test_the_fingerprint_follows_weights_configuration_and_vocabulary(model: Mak
     first = model("dit")
     again = LatentDiffusion("other name", first.denoiser, first.text, first.tokenizer, first.vae)
     assert again.fingerprint == first.fingerprint
-    swapped = Tokenizer((*WORDS[1:], WORDS[0]), length=5)
+    first_word, *others = first.tokenizer.vocabulary
+    swapped = Tokenizer((*others, first_word), length=5)
     assert LatentDiffusion("dit", first.denoiser, first.text, swapped, first.vae).fingerprint != first.fingerprint
     first.vae.latent_std[0] += 1
     assert LatentDiffusion("dit", *parts(first)).fingerprint != again.fingerprint
@@ -87,7 +87,7 @@ def test_unknown_words_are_told(model: Make):
 @pytest.mark.parametrize("length", [4, 5])
 def test_a_tokenizer_of_another_size_is_refused(model: Make, length: int):
     whole = model("dit")
-    words = WORDS if length == 4 else WORDS[1:]
+    words = whole.tokenizer.vocabulary[length == 5 :]
     with pytest.raises(ValueError, match="does not fit a text encoder of 8 x 5"):
         LatentDiffusion("dit", whole.denoiser, whole.text, Tokenizer(words, length), whole.vae)
 

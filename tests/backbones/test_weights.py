@@ -120,7 +120,9 @@ def test_a_truncated_file_is_refused(saved: Path):
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_a_damaged_file_is_refused_or_loads_finite_values(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject):
+def test_a_damaged_file_is_refused_or_loads_finite_values(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+):
     path = tmp_path_factory.mktemp("fuzz") / "net.safetensors"
     save_half(path, {"net": nn.Linear(2, 2)})
     content = bytearray(path.read_bytes())
@@ -140,7 +142,9 @@ def test_published_files_load_into_the_same_model(published: Published):
     again = bundled.load("dit", folder)
     assert again.name == "dit"
     assert {weight.dtype for weight in again.denoiser.parameters()} == {torch.float32}
-    assert not any(weight.requires_grad for part in (again.denoiser, again.text, again.vae) for weight in part.parameters())
+    assert not any(
+        weight.requires_grad for part in (again.denoiser, again.text, again.vae) for weight in part.parameters()
+    )
     assert not again.denoiser.training
     for part in ("denoiser", "text", "vae"):
         rounded = {key: value.half().float() for key, value in getattr(whole, part).state_dict().items()}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,14 @@ from evalsuite.encoders.bpe import learn_bpe, write_bpe
 from evalsuite.encoders.scenes import ScenesEncoder, build_model, build_tokenizer
 
 CAPTIONS = [f"a {colour} {name} on a white background" for colour in ("red", "blue") for name in ("cat", "dog")]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from evalsuite.metrics.base import Features, Inputs
 from evalsuite.reference import Reference
@@ -54,6 +55,15 @@ def _inputs() -> Callable[..., Inputs]:
 @pytest.fixture(name="trace")
 def _trace() -> Callable[..., Trace]:
     return make_trace
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Many small matrices: threads would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

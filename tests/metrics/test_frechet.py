@@ -31,7 +31,7 @@ def exact(d: int) -> Moments:
 
 
 def gaussian(mean: list[float], covariance: list[list[float]]) -> Moments:
-    return Moments(np.array(mean), np.array(covariance), 100)
+    return Moments(np.array(mean, float), np.array(covariance, float), 100)
 
 
 def test_closed_form_of_gaussians():
