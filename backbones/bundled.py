@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backbones.cards import Card, build_config, read_card
+from backbones.cards import Card, build, read_card
 from backbones.checkpoint import CheckpointError, load_into
 from backbones.dit import DiT, DiTConfig
 from backbones.pipeline import LatentDiffusion
@@ -35,22 +35,21 @@ def load(name: str, folder: Path = WEIGHTS) -> LatentDiffusion:
     missing = [key for key in ("vocabulary", "text") if key not in card]
     if missing:
         raise CheckpointError(f"{folder / name}.json: the card lacks {', '.join(missing)}")
-    denoiser, config = _denoiser(card), build_config(TextConfig, card["text"])
-    text = TextEncoder(config)
+    denoiser, text = _denoiser(card), build(TextEncoder, TextConfig, card["text"])
     load_into(folder / f"{name}.safetensors", {"denoiser": denoiser, "text": text})
-    return LatentDiffusion(name, denoiser, text, Tokenizer(card["vocabulary"], config.length), load_vae(folder))
+    return LatentDiffusion(name, denoiser, text, Tokenizer(card["vocabulary"], text.config.length), load_vae(folder))
 
 
 def load_vae(folder: Path = WEIGHTS) -> VAE:
     """Load `<folder>/vae`, on the CPU in fp32; raise ValueError if a file is missing or damaged."""
-    vae = VAE(build_config(VAEConfig, read_card(folder, "vae")["config"]))
+    vae = build(VAE, VAEConfig, read_card(folder, "vae")["config"])
     load_into(folder / "vae.safetensors", {"vae": vae})
     return vae.eval().requires_grad_(False)
 
 
 def _denoiser(card: Card) -> DiT | UNet:
     if card["kind"] == "dit":
-        return DiT(build_config(DiTConfig, card["config"]))
+        return build(DiT, DiTConfig, card["config"])
     if card["kind"] == "unet":
-        return UNet(build_config(UNetConfig, card["config"]))
+        return build(UNet, UNetConfig, card["config"])
     raise CheckpointError(f"card of {card['name']}: kind {card['kind']!r} is neither dit nor unet")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
@@ -23,6 +23,7 @@ class _Dataclass(Protocol):
 
 
 Config = TypeVar("Config", bound=_Dataclass)
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def publish(
@@ -71,16 +72,17 @@ def read_card(folder: Path, name: str) -> Card:
     return dict(card)
 
 
-def build_config(kind: type[Config], values: Mapping[str, object]) -> Config:
-    """Make a configuration from a card's JSON object; lists become tuples.
+def build(module: Callable[[Config], Module], kind: type[Config], values: object) -> Module:
+    """Make a module from a card's JSON configuration; lists become tuples.
 
     Raises:
-        CheckpointError: a field that `kind` does not have, or one missing.
+        CheckpointError: not a table, a field that `kind` lacks or misses, or values that make no module.
     """
-    unknown = values.keys() - {field.name for field in fields(kind)}
-    if unknown:
-        raise CheckpointError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}")
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{kind.__name__}: the card holds {values!r}, not a table")
     try:
-        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
-    except TypeError as error:
-        raise CheckpointError(f"{kind.__name__}: {error}") from error
+        return module(
+            kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        )
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{kind.__name__}: {str(error).splitlines()[0]}") from error

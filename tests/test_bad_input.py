@@ -197,7 +197,7 @@ def test_a_fault_of_a_plugin_is_no_bad_input(
 
 
 def test_a_json_prompt_file_may_hold_any_text(prompt_file: Callable[..., str]):
-    hostile = ["a [/b] c", "\x1b]0;owned\x07", "=cmd()", "<script>", "𝕏 ‮ rtl", "../../x", "a" * 10_000]
+    hostile = ["a [/b] c", "\x1b]0;owned\x07", "=cmd()", "<script>", "\U0001f600 \u202e rtl", "../../x", "a" * 10_000]
     path = prompt_file([{"id": f"h{n}", "text": text} for n, text in enumerate(hostile)])
     assert [prompt.text for prompt in prompt_set(path).prompts] == hostile
     assert json.loads(Path(path).read_text(encoding="utf-8").splitlines()[0])["text"] == hostile[0]

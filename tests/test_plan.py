@@ -106,7 +106,7 @@ def test_a_unit_key_ignores_what_cannot_change_its_bytes():
 
 def test_work_goes_model_by_model_and_from_large_to_small():
     spec = RunSpec(models=("unet", "dit"), batch_size=4, aspects=("1:1", "3:2", "9:16"))
-    made, found = plan_of(spec, prompts_of(9))
+    _made, found = plan_of(spec, prompts_of(9))
     order = work_order(found, spec.models)
     assert sorted(order, key=lambda unit: unit.key) == sorted(found, key=lambda unit: unit.key)
     assert [unit.model for unit in order] == ["unet"] * 9 + ["dit"] * 9

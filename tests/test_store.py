@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from evalsuite import records
+from evalsuite.digest import canonical
 from evalsuite.errors import Incomplete, InputError
 from evalsuite.files import write_atomically
 from evalsuite.manifest import Manifest
@@ -285,7 +286,7 @@ def test_a_full_disk_leaves_nothing_half(folder: Path, manifest: Manifest, monke
         assert str(folder) in str(caught.value)
         monkeypatch.undo()
         assert unit in store.pending()
-        assert not [path for path in folder.rglob(".tmp-*")]
+        assert not list(folder.rglob(".tmp-*"))
         assert len(list(folder.glob("images/*/*.png"))) == nth
         store.add(unit, pictures_of(unit), 0.5)
         assert unit not in store.pending()
@@ -298,7 +299,7 @@ def test_two_jobs_with_the_same_pixels_share_a_file(folder: Path, manifest: Mani
         store.add(unit, [same] * 3, 0.5)
         assert unit not in store.pending()
         file = store.folder / image_file(pixel_sha256(same.rgb))
-        assert [p for p in folder.glob("images/*/*.png")] == [file]
+        assert list(folder.glob("images/*/*.png")) == [file]
         written = file.stat().st_mtime_ns
         store.add(unit, [same] * 3, 0.5)
         assert file.stat().st_mtime_ns == written
@@ -332,13 +333,19 @@ def test_a_damaged_manifest_is_refused_in_one_line_or_means_the_same(manifest: M
     sound = json.dumps(manifest.to_json()).encode()
     place = data.draw(st.integers(0, len(sound) - 1))
     harmed = sound[:place] + data.draw(st.binary(max_size=3)) + sound[place + data.draw(st.integers(0, 3)) :]
+    if _same_json(harmed, sound):
+        assert Manifest.from_json(harmed, "run.json").to_json() == manifest.to_json()
+        return
+    with pytest.raises(InputError, match=r"^run\.json") as caught:
+        Manifest.from_json(harmed, "run.json")
+    assert "\n" not in str(caught.value)
+
+
+def _same_json(one: bytes, other: bytes) -> bool:
     try:
-        back = Manifest.from_json(harmed, "run.json")
-    except InputError as error:
-        assert "run.json" in str(error)
-        assert "\n" not in str(error)
-    else:
-        assert back.to_json() == manifest.to_json()
+        return canonical(json.loads(one)) == canonical(json.loads(other))
+    except ValueError:
+        return False
 
 
 @pytest.mark.parametrize("text", ["[]", "null", "3", '"x"', "{}", '{"format": 99}', '{"format": 1}', "[" * 100_000])

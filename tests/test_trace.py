@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -48,8 +49,8 @@ def test_every_statistic_equals_its_definition():
                 "variance": [row.var() for row in v],
                 "power": [(row**2).sum() / row.size for row in v],
                 "deviation": [((row - centre) ** 2).sum() / row.size for row in v],
-                "cosine": [a @ b / math.sqrt((a @ a) * (b @ b)) for a, b in zip(v, v[1:], strict=False)],
-                "change": [((b - a) ** 2).sum() / a.size for a, b in zip(v, v[1:], strict=False)],
+                "cosine": [a @ b / math.sqrt((a @ a) * (b @ b)) for a, b in itertools.pairwise(v)],
+                "change": [((b - a) ** 2).sum() / a.size for a, b in itertools.pairwise(v)],
                 "straightness": sum(
                     w * ((row - centre) ** 2).sum() / row.size for w, row in zip(weights, v, strict=True)
                 ),

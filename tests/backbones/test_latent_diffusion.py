@@ -34,7 +34,7 @@ def test_decode_undoes_the_latents_normalisation_and_maps_to_the_unit_range(mode
 
 @both
 def test_velocity_is_the_denoisers_in_the_dtype_of_x(model: Make, kind: str):
-    whole, x, t = model(kind), torch.randn(2, 4, 8, 8), torch.tensor([0.2, 0.9])
+    whole, x, t = model(kind), torch.randn(2, 4, 16, 16), torch.tensor([0.2, 0.9])
     condition = whole.encode(["red cat", ""])
     exact = whole.denoiser(x, t, condition["tokens"], condition["pooled"])
     assert torch.equal(whole.velocity(x, t, condition), exact)
