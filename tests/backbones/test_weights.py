@@ -41,6 +41,12 @@ def test_half_precision_round_trip(saved: Path):
     assert torch.equal(net.weight, stored["net.weight"].float())
 
 
+def test_files_do_not_depend_on_the_memory_layout(tmp_path: Path):
+    net = nn.Sequential(nn.Conv2d(4, 8, 3), nn.Conv2d(8, 4, 1))
+    plain = save_half(tmp_path / "plain.safetensors", {"net": net})
+    assert save_half(tmp_path / "last.safetensors", {"net": net.to(memory_format=torch.channels_last)}) == plain
+
+
 @pytest.mark.parametrize(
     ("module", "complaint"),
     [
