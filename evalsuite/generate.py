@@ -103,7 +103,7 @@ class Painter:
         if images.shape[1:] != (3, unit.height, unit.width):
             shape = tuple(images.shape[1:])
             raise ValueError(f"{unit.model} decodes to {shape}, not (3, {unit.height}, {unit.width})")
-        finite = (latents.isfinite().flatten(1).all(1) & images.isfinite().flatten(1).all(1)).tolist()
+        finite = images.isfinite().flatten(1).all(1).tolist()  # a latent that is not shows in its trace
         traces = recorder.traces(len(unit.jobs))
         rgb = images.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         return [_picture(rgb[i], finite[i], trace) for i, trace in enumerate(traces)]

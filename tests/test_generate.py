@@ -120,6 +120,17 @@ def test_images_that_are_not_finite_are_counted_and_never_written(tiny: Callable
         assert len(list(store.folder.glob("images/*/*.png"))) == 1
 
 
+def test_a_velocity_that_is_not_finite_is_found_even_if_the_decoder_hides_it(
+    tiny: Callable[..., RunSpec], monkeypatch: pytest.MonkeyPatch
+):
+    model = tiny_models.conv()
+    monkeypatch.setattr(model, "decode", lambda latents: torch.rand(3, 3, 48, 80))
+    manifest = prepare(tiny(aspects=("3:2",)), Shelf())
+    assert {picture.status for picture in Painter(model, manifest.spec).paint(manifest.units[0])} == {"ok"}
+    monkeypatch.setattr(model, "velocity", lambda x, t, condition: torch.full_like(x, float("inf")))
+    assert {picture.status for picture in Painter(model, manifest.spec).paint(manifest.units[0])} == {"nonfinite"}
+
+
 def test_an_image_of_one_colour_is_marked_and_kept(tiny: Callable[..., RunSpec]):
     manifest = prepare(tiny(prompts=3, aspects=("1:1",)), Shelf())
     with RunStore.create(Path(manifest.spec.output_dir), manifest) as store:
@@ -174,6 +185,7 @@ def test_threads_are_pinned_inside_and_given_back():
     with reproducible(1):
         assert torch.get_num_threads() == 1
         assert torch.backends.cudnn.deterministic
+        assert not torch.backends.cudnn.allow_tf32
     assert torch.get_num_threads() == before
     with pytest.raises(KeyError), reproducible(1):
         raise KeyError

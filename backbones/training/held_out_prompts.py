@@ -1,6 +1,6 @@
 """Write the bundled prompt set of held-out scenes: captions whose combinations no training run has seen.
 
-    python -m backbones.training.held_out_prompts > prompts/data/held-out.jsonl
+python -m backbones.training.held_out_prompts > prompts/data/held-out.jsonl
 """
 
 from __future__ import annotations

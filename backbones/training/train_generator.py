@@ -10,7 +10,7 @@ aspect-ratio bucket.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,6 +31,10 @@ from backbones.training.vocabulary import vocabulary
 EVERY = 50
 DROP = 0.1
 BLOCKS = (dit.Block, unet.ResidualBlock, unet.AttentionBlock)
+PRESETS: dict[tuple[str, str], dit.DiTConfig | unet.UNetConfig] = {
+    **{("dit", name): config for name, config in dit.PRESETS.items()},
+    **{("unet", name): config for name, config in unet.PRESETS.items()},
+}
 
 
 class Generator(nn.Module):
@@ -38,9 +42,8 @@ class Generator(nn.Module):
 
     def __init__(self, kind: str, preset: str, words: int) -> None:
         super().__init__()
-        self.denoiser: dit.DiT | unet.UNet = (
-            dit.DiT(dit.PRESETS[preset]) if kind == "dit" else unet.UNet(unet.PRESETS[preset])
-        )
+        config = PRESETS[kind, preset]
+        self.denoiser = dit.DiT(config) if isinstance(config, dit.DiTConfig) else unet.UNet(config)
         width = self.denoiser.config.text_width
         self.text = TextEncoder(TextConfig(ids=words, width=width, heads=width // 64, mlp_hidden=2 * width))
 
@@ -124,34 +127,40 @@ def train(args: argparse.Namespace, tokenizer: Tokenizer) -> Generator:
     return average.module.cpu()
 
 
+def publish_generator(
+    model: Generator, args: argparse.Namespace, tokenizer: Tokenizer, measured: Mapping[str, float]
+) -> None:
+    """Write weights and card as `backbones.bundled` reads them."""
+    facts = {
+        "kind": args.kind,
+        "measured": dict(measured),
+        "parameters": {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()},
+        "text": asdict(model.text.config),
+        "vocabulary": list(tokenizer.vocabulary),
+        **recipe_facts(args, "backbones.training.train_generator"),
+    }
+    modules = {"denoiser": model.denoiser, "text": model.text}
+    publish(args.out, args.kind, modules, model.denoiser.config, facts)
+
+
 def main() -> None:
     """Train, measure the held-out loss, write weights and card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=("dit", "unet"))
     parser.add_argument("--pool", type=Path, required=True, help="folder of backbones.training.pool")
-    parser.add_argument("--preset", default="bundled", help="one of the backbone's PRESETS")
+    parser.add_argument("--preset", default="base", help="one of the backbone's PRESETS")
     parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--compile", action="store_true", help="compile each block (pays on a GPU)")
     recipe_options(parser, steps=10_000, batch=512, lr=1e-3)
     parser.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    words = vocabulary()
-    tokenizer = Tokenizer(words)
+    tokenizer = Tokenizer(vocabulary())
     model = train(args, tokenizer)
     test = Supply(args.pool / "held-out", tokenizer, 64, 0, "cpu")
     measured = {"held_out_loss": round(held_out_loss(model, test, 16), 4)}
     print(measured)
-    facts = {
-        "kind": args.kind,
-        "measured": measured,
-        "parameters": {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()},
-        "text": asdict(model.text.config),
-        "vocabulary": words,
-        **recipe_facts(args, "backbones.training.train_generator"),
-    }
-    modules = {"denoiser": model.denoiser, "text": model.text}
-    publish(args.out, args.kind, modules, model.denoiser.config, facts)
+    publish_generator(model, args, tokenizer, measured)
 
 
 if __name__ == "__main__":

@@ -133,13 +133,13 @@ def gigaflops(net: nn.Module) -> float:
         net(
             torch.empty(1, 4, 32, 32, **meta),
             torch.empty(1, **meta),
-            torch.empty(1, 20, 256, **meta),
-            torch.empty(1, 256, **meta),
+            torch.empty(1, 20, net.config.text_width, **meta),
+            torch.empty(1, net.config.text_width, **meta),
         )
     return counter.get_total_flops() / 1e9
 
 
-@pytest.mark.parametrize("preset", ["bundled", "base"])
+@pytest.mark.parametrize("preset", ["small", "medium", "base"])
 def test_the_two_backbones_are_twins_in_parameters_and_in_arithmetic(preset: str):
     with torch.device("meta"):
         transformer, convolutional = DiT(dit.PRESETS[preset]), UNet(unet.PRESETS[preset])
@@ -149,7 +149,7 @@ def test_the_two_backbones_are_twins_in_parameters_and_in_arithmetic(preset: str
 
 def test_the_bundled_backbones_are_cheap():
     with torch.device("meta"):
-        nets = [DiT(dit.PRESETS["bundled"]), UNet(unet.PRESETS["bundled"])]
+        nets = [DiT(dit.PRESETS["small"]), UNet(unet.PRESETS["small"])]
     assert all(gigaflops(net) < 2.5 for net in nets)
 
 
