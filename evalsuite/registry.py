@@ -52,7 +52,7 @@ class Registry:
             return name
         near = get_close_matches(name, known, n=1)
         hint = f", did you mean {near[0]!r}?" if near else ";"
-        own = ", or module:factory of your own" if self.own else ""
+        own = ", or module:attribute of your own" if self.own else ""
         raise InputError(f"no {self.kind} {name!r}{hint} known: {', '.join(sorted(known)) or 'none'}{own}")
 
     def load(self, name: str) -> Any:
@@ -93,5 +93,5 @@ def _metrics() -> Mapping[str, str]:
 
 
 MODELS = Registry("model", "evalsuite.backbones", _models, own=True)
-METRICS = Registry("metric", "evalsuite.metrics", _metrics)
+METRICS = Registry("metric", "evalsuite.metrics", _metrics, own=True)
 PROMPTS = Registry("prompt set", "evalsuite.prompts", dict)

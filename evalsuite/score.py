@@ -12,6 +12,7 @@ from evalsuite.digest import digest
 from evalsuite.encoders.features import CachedFeatures
 from evalsuite.encoders.preference import preference_features
 from evalsuite.encoders.scorer import Scorer, load_scorer
+from evalsuite.errors import InputError
 from evalsuite.metrics.base import Features, Inputs, Measure, notes
 from evalsuite.plan import Job
 from evalsuite.progress import Progress, Silent
@@ -73,7 +74,7 @@ def score(
     images = sorted(images, key=lambda finished: finished.job.id)
     _check_plan(images, store.manifest.jobs)
     samples = store.samples(images)
-    measures = [measure for name in spec.metrics for measure in METRICS.load(name).MEASURES]
+    measures = [measure for name in spec.metrics for measure in measures_of(name)]
     scorer = load(frozenset().union(*(measure.uses for measure in measures)), spec.device)
     progress = progress or Silent()
     progress.start("score", len(samples))
@@ -81,6 +82,19 @@ def score(
     protocols = {measure.card.name: protocol(measure, scorer, spec) for measure in measures}
     rows = [row for model in spec.models for row in _model_rows(model, whole, measures, protocols, store, images)]
     return Scores(rows, _per_image(images, whole, measures))
+
+
+def measures_of(name: str) -> tuple[Measure, ...]:
+    """The measures of a metric: those of a metric module, or the one that ``module:attribute`` names.
+
+    Raises:
+        InputError: unknown, or neither.
+    """
+    found = METRICS.load(name)
+    measures = (found,) if isinstance(found, Measure) else getattr(found, "MEASURES", ())
+    if not measures or not all(isinstance(measure, Measure) for measure in measures):
+        raise InputError(f"metric {name!r} is a {type(found).__name__}: name a Measure, or a module with MEASURES")
+    return tuple(measures)
 
 
 def protocol(measure: Measure, scorer: Scorer, spec: RunSpec) -> str:

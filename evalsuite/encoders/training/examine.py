@@ -22,7 +22,7 @@ from PIL import Image
 
 from backbones.training.data import random_for
 from backbones.training.render import Renderer
-from backbones.training.scene import COLOURS, sample_scene
+from backbones.training.scene import COLOURS, Scene, sample_scene
 from evalsuite.encoders import scenes
 from evalsuite.encoders.scenes import ScenesEncoder
 from evalsuite.metrics.frechet import frechet_distance_of
@@ -63,7 +63,8 @@ def right_border(pixels: Sequence[np.ndarray], texts: Sequence[str]) -> list[boo
 
 def renders(sprites: Path, texts: Sequence[str], width: int, height: int) -> list[np.ndarray]:
     """Real pictures of the captions: the scenes of the held-out set, drawn again with new places."""
-    random, scenes_by_text = random_for("held-out prompts", 0, 0), {}
+    random = random_for("held-out prompts", 0, 0)
+    scenes_by_text: dict[str, Scene] = {}
     while missing := set(texts) - scenes_by_text.keys():
         scene = sample_scene(random, "held-out")
         if scene.caption in missing:

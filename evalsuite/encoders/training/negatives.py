@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
 
@@ -19,8 +20,8 @@ def near_miss(scene: Scene, random: Random) -> Scene:
     return random.choice(changes)(scene, random)
 
 
-def _other(options: object, taken: object, random: Random) -> str:
-    return random.choice([option for option in options if option != taken])  # type: ignore[attr-defined]
+def _other(options: Iterable[str], taken: str, random: Random) -> str:
+    return random.choice([option for option in options if option != taken])
 
 
 def _background(scene: Scene, random: Random) -> Scene:
@@ -46,7 +47,7 @@ def _number(scene: Scene, random: Random) -> Scene:
 
 
 def _relation(scene: Scene, random: Random) -> Scene:
-    return replace(scene, relation=_other(RELATIONS, scene.relation, random))
+    return replace(scene, relation=_other(RELATIONS, scene.relation or "", random))
 
 
 def _with(scene: Scene, place: int, subject: Subject) -> Scene:
