@@ -17,6 +17,7 @@ import typer
 from evalsuite.errors import Incomplete, InputError
 from evalsuite.options import As, Device, DryRun, Format, Metrics, Quiet, Threads, takes_a_spec
 from evalsuite.spec import RunSpec
+from evalsuite.weights_cli import weights
 
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 listed = typer.Typer(help="List models, prompt sets or metrics.", no_args_is_help=True)
 app.add_typer(listed, name="list")
+app.add_typer(weights, name="weights")
 
 
 def _version(wanted: bool) -> None:

@@ -59,8 +59,8 @@ def test_a_tint_keeps_the_shape_and_moves_the_colour(sprites):
     drawing = Renderer(sprites).sprite(Subject("cat"), "3d")
     red, blue = (np.asarray(tint(drawing, COLOURS[name])).astype(int) for name in ("red", "blue"))
     assert (red[..., 3] == np.asarray(drawing)[..., 3]).all()
-    assert (red[8, 8, 0] > red[8, 8, 2])
-    assert (blue[8, 8, 2] > blue[8, 8, 0])
+    assert red[8, 8, 0] > red[8, 8, 2]
+    assert blue[8, 8, 2] > blue[8, 8, 0]
 
 
 def test_a_sprite_file_of_another_world_is_refused(tmp_path):

@@ -1,0 +1,80 @@
+"""From a pickled checkpoint to safetensors: the one place that opens a pickle, and it runs nothing of it."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from evalsuite.errors import InputError
+
+WRAPPER, PREFIX = "state_dict", "module."
+
+
+def convert(source: Path, target: Path) -> None:
+    """Write the tensors of a ``.pt`` as safetensors, same values and dtypes.
+
+    Args:
+        source: a dict of tensors, bare or under ``state_dict``, with or without ``module.`` before every key.
+        target: written over.
+
+    Raises:
+        InputError: the file holds anything but tensors, or is damaged; nothing in it has run.
+    """
+    tensors = _tensors(source, _load(source))
+    try:
+        save_file(tensors, target, metadata={"format": "pt"})
+    except (SafetensorError, ValueError, RuntimeError) as error:
+        raise InputError(f"{source}: cannot become safetensors ({_line(error)}); nothing is kept of it") from error
+
+
+def _load(source: Path) -> Any:
+    try:
+        # A map of the file in place of a copy: half the memory; files older than the zip format have no such map.
+        return torch.load(source, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(source))
+    except Exception as error:  # a hostile or damaged pickle can raise anything; none of it may pass as a fault of ours
+        raise InputError(
+            f"{source}: refused, it is not a plain file of tensors ({_line(error)});"
+            " convert it to safetensors where you trust it, or take the published file"
+        ) from error
+
+
+def _tensors(source: Path, found: Any) -> dict[str, Tensor]:
+    if isinstance(found, Mapping) and isinstance(found.get(WRAPPER), Mapping):
+        found = found[WRAPPER]
+    if not isinstance(found, Mapping) or not found:
+        raise InputError(f"{source}: holds no dict of tensors but {type(found).__name__}: take the published file")
+    wrapped = all(str(key).startswith(PREFIX) for key in found)
+    tensors: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for key, value in found.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor) or value.layout is not torch.strided:
+            kind = f"{type(key).__name__} to {type(value).__name__}"
+            raise InputError(f"{source}: {str(key)[:80]!r} ({kind}) names no dense tensor: save the state dict alone")
+        if not _finite(value):
+            raise InputError(f"{source}: tensor {key[:80]!r} holds values that are not finite: take the published file")
+        tensors[key.removeprefix(PREFIX) if wrapped else key] = _alone(value, storages)
+    return tensors
+
+
+def _alone(value: Tensor, storages: set[int]) -> Tensor:
+    """The tensor with memory of its own: safetensors refuses weights that are tied or parts of larger ones."""
+    storage = value.untyped_storage()
+    shared = storage.data_ptr() in storages or storage.nbytes() != value.nbytes
+    storages.add(storage.data_ptr())
+    return (value.detach().clone() if shared else value.detach()).contiguous()
+
+
+def _finite(value: Tensor) -> bool:
+    return not value.is_floating_point() or bool(value.float().isfinite().all())
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
