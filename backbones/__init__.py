@@ -22,7 +22,7 @@ DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
     {
         "dit": "bundled latent diffusion transformer, trained on captioned emoji scenes",
         "unet": "bundled latent U-Net, the transformer's twin in data, text encoder and size",
-        "toy": "closed-form Gaussian world with a known answer; paints the colour named last in the prompt",
+        "toy": "closed-form Gaussian world (exact at --guidance 1); paints the colour named last in the prompt",
     }
 )
 

@@ -47,6 +47,7 @@ class LatentDiffusion:
         self.text = text.eval().requires_grad_(False)
         self.vae = vae.eval().requires_grad_(False)
         self.fingerprint = self._digest()
+        self.latent_space = _latent_space(self.vae)
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """Return (C, h, w) for an image of width x height pixels."""
@@ -96,6 +97,13 @@ class LatentDiffusion:
             digest.update(json.dumps([key, type(part).__name__, asdict(part.config)], sort_keys=True).encode())
             _add_weights(digest, part)
         return digest.hexdigest()
+
+
+def _latent_space(vae: VAE) -> str:
+    """Models that share it predict in the same latents, so their velocities have the same scale."""
+    digest = hashlib.sha256(json.dumps(asdict(vae.config), sort_keys=True).encode())
+    _add_weights(digest, vae)
+    return digest.hexdigest()[:12]
 
 
 def _add_weights(digest: hashlib._Hash, module: nn.Module) -> None:

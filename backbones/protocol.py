@@ -14,6 +14,8 @@ Condition = Mapping[str, Tensor]  # what a model needs to know of its prompts; e
 class TextToImage(Protocol):
     """A rectified-flow model: x_t = (1 - t) x0 + t e, data at t = 0, noise at t = 1.
 
+    A model may also have a `latent_space`: models with the same one share their latents. Without one, its are its own.
+
     Letters: B batch, C latent channels, h x w latent sides, H x W image sides in pixels.
     """
 

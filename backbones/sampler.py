@@ -31,6 +31,7 @@ class Step(NamedTuple):
     index: int  # type: ignore[assignment]  # hides tuple.index, which no one asks a step for
     t: float  # where the step began
     dt: float  # > 0: how far it went towards t = 0
+    at: float  # the time its field stands for: Euler's t, midpoint's and Heun's t - dt/2
     x: Tensor  # (B, C, h, w) after the step
     field: Field  # what moved x: Euler's v(t), midpoint's v(t - dt/2), Heun's mean of both ends
 
@@ -104,13 +105,14 @@ def sample(field: Velocity, noise: Tensor, times: Sequence[float], method: str =
 def _walk(field: Velocity, x: Tensor, times: Sequence[float], method: str) -> Iterator[Step]:
     for index, (t, after) in enumerate(pairwise(times)):
         dt = t - after
+        at = t if method == "euler" else t - dt / 2
         move = field(x, t)
         if method == "midpoint":
-            move = field(x - dt / 2 * move.velocity, t - dt / 2)
+            move = field(x - dt / 2 * move.velocity, at)
         elif method == "heun":
             move = _mean(move, field(x - dt * move.velocity, after))
         x = x - dt * move.velocity
-        yield Step(index, t, dt, x, move)
+        yield Step(index, t, dt, at, x, move)
 
 
 def _mean(first: Field, second: Field) -> Field:

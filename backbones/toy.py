@@ -62,6 +62,7 @@ class GaussianWorld:
     deviation: float = 0.25  # s
     name: str = "toy"
     stride: int = 16
+    latent_space: str = "toy"
 
     @property
     def fingerprint(self) -> str:

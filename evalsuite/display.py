@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evalsuite.progress import duration, plain
+from reports.text import markdown
 
 if TYPE_CHECKING:
     from evalsuite.estimate_cost import Cost
@@ -51,9 +53,13 @@ def facts(found: Iterable[Mapping[str, str]]) -> None:
 
 
 def results(outcome: Outcome, form: str) -> None:
-    """Scores as ``table``, ``json`` or ``md`` (the files of the run folder), or ``csv`` (the rows)."""
+    """Scores as ``table``, ``json`` or ``md`` (the files of the run folder), or ``csv`` (the rows).
+
+    Without scores, the run folder: as JSON where that is asked for, else its bare path.
+    """
     if outcome.rows is None:
-        write(str(outcome.folder))
+        folder = str(outcome.folder)
+        write(json.dumps({"folder": folder}, ensure_ascii=False) if form == "json" else folder)
     elif form == "table":
         from evalsuite.publish import title
         from reports import console
@@ -72,28 +78,43 @@ def results(outcome: Outcome, form: str) -> None:
 
 
 def cost(found: Cost, form: str) -> None:
-    """What a run would cost, as a table or as JSON."""
+    """What a run would cost: a table, all of it as ``json``, or the sizes as ``csv`` or ``md``."""
     if form == "json":
         write(json.dumps(asdict(found), default=str, ensure_ascii=False, indent=1))
-        return
+    elif form == "csv":
+        sizes = [asdict(size) for size in found.sizes]
+        lines = csv.DictWriter(sys.stdout, list(sizes[0]), lineterminator="\n")
+        lines.writeheader()
+        lines.writerows(sizes)
+    elif form == "md":
+        header, *body = _sizes(found)
+        write(f"| {' | '.join(header)} |\n|{' --- |' * len(header)}")
+        for cells in body:
+            write(f"| {' | '.join(map(markdown, cells))} |")
+    else:
+        header, *body = _sizes(found)
+        table(header, body)
+        facts([_totals(found)])
+
+
+def _sizes(found: Cost) -> list[tuple[str, ...]]:
     header = ("model", "size", "images", "units", "time")
-    lines: list[tuple[Any, ...]] = [
-        (s.model, f"{s.width}x{s.height}", s.images, s.units, duration(s.units * s.seconds_per_unit))
+    lines = [
+        (s.model, f"{s.width}x{s.height}", str(s.images), str(s.units), duration(s.units * s.seconds_per_unit))
         for s in found.sizes
     ]
-    images, units = (sum(getattr(s, name) for s in found.sizes) for name in ("images", "units"))
-    table(header, [*lines, ("all", "", images, units, duration(found.seconds))])
+    images, units = (str(sum(getattr(s, name) for s in found.sizes)) for name in ("images", "units"))
+    return [header, *lines, ("all", "", images, units, duration(found.seconds))]
+
+
+def _totals(found: Cost) -> dict[str, str]:
     weights = [
         f"{w.model} {w.parameters / 1e6:.1f} M parameters, {w.bytes / 1e6:.0f} MB, fingerprint {w.fingerprint[:12]}"
         for w in found.weights
     ]
-    facts(
-        [
-            {
-                "weights": "; ".join(weights),
-                "disk": f"at most {found.largest_bytes / 1e6:.1f} MB",
-                "folder": str(found.folder),
-                "time": f"from one step per size, measured on {found.device}; scoring not included",
-            }
-        ]
-    )
+    return {
+        "weights": "; ".join(weights),
+        "disk": f"at most {found.largest_bytes / 1e6:.1f} MB",
+        "folder": str(found.folder),
+        "time": f"from one step per size, measured on {found.device}; scoring not included",
+    }

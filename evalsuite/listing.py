@@ -90,7 +90,7 @@ def _metric(name: str) -> list[Facts]:
         }
         for key, cards in CARDS.items()
         for card in cards
-        if name in (key, card.name) and (name == key or card.name == name)
+        if name in (key, card.name, card.name.partition("@")[0])
     ]
 
 

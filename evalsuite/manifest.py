@@ -27,12 +27,14 @@ class ModelFacts:
         stride: pixels that width and height divide by.
         parameters: how many numbers it has learned.
         unknown_words: prompt id to the words its text encoder has never seen.
+        latent_space: what models with the same latents have in common; empty where no other model has them.
     """
 
     fingerprint: str
     stride: int
     parameters: int = 0
     unknown_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    latent_space: str = ""
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,6 @@ def _prompt(id: str, text: str, base: str | None, tags: list[str]) -> Prompt:
     return Prompt(id, text, base, tuple(tags))
 
 
-def _facts(fingerprint: str, stride: int, parameters: int, unknown_words: Mapping[str, list[str]]) -> ModelFacts:
+def _facts(*, unknown_words: Mapping[str, list[str]], **others: Any) -> ModelFacts:
     words = {prompt_id: tuple(found) for prompt_id, found in unknown_words.items()}
-    return ModelFacts(fingerprint, stride, parameters, words)
+    return ModelFacts(unknown_words=words, **others)

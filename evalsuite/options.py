@@ -39,10 +39,12 @@ def option(flag: str, help: str, panel: str, default: Any = None, **more: Any) -
     )
 
 
-MODEL_HELP = "A model's name, or module:factory; repeat it to compare models."
+MODEL_HELP = "Names of models, with commas, or repeated; also module:factory."
 Quiet = Annotated[bool, option("--quiet", "No progress.", SHOWN)]
 As = Annotated[Format, option("--format", "How to print the results.", SHOWN, "table")]
-Metrics = Annotated[str | None, option("--metrics", "Metrics, with commas; also module:attribute.", SHOWN, DEFAULTS.metrics)]
+Metrics = Annotated[
+    str | None, option("--metrics", "Metrics, with commas; also module:attribute.", SHOWN, DEFAULTS.metrics)
+]
 Device = Annotated[str | None, option("--device", "auto, cpu, cuda or cuda:1.", WHERE, DEFAULTS.device)]
 Threads = Annotated[int | None, option("--threads", "CPU threads.", WHERE, "the physical cores")]
 DryRun = Annotated[bool, option("--dry-run", "Plan and estimate; write nothing.", SHOWN)]
@@ -88,6 +90,8 @@ def spec_from(
     given = {key: value for key, value in locals().items() if value is not None and key != "config"}
     from evalsuite.config import coerce, read
 
+    if models is not None:
+        given["models"] = [name for item in models for name in item.split(",") if name.strip()]
     settings = read(config) if config is not None else {}
     return RunSpec(**settings | {key: coerce(key, value, f"--{key}") for key, value in given.items()})
 

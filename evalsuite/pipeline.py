@@ -126,15 +126,20 @@ def rescore(
         device: for the scorers; None means the best one here.
         threads: for the scorers; None means those of the run.
         progress: told of the stages.
+
+    Raises:
+        InputError: an option is wrong, or the device is not here.
     """
     from evalsuite import machine
     from evalsuite.generate import reproducible
 
     with RunStore.open(folder) as store:
         manifest = with_metrics(store.manifest, metrics)
-        chosen = machine.best_device() if device in (None, "auto") else str(device)
-        machine.check_device(chosen)
-        spec = replace(manifest.spec, device=chosen, threads=threads or manifest.spec.threads).validate_values()
+        threads = manifest.spec.threads if threads is None else threads
+        spec = replace(manifest.spec, device="auto" if device is None else device, threads=threads).validate_values()
+        if spec.device == "auto":
+            spec = replace(spec, device=machine.best_device())
+        machine.check_device(spec.device)
         store.manifest = manifest
         with reproducible(spec.threads or 1):
             return _score(store, progress or Silent(), (), spec)

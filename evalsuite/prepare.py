@@ -35,6 +35,7 @@ class Shelf:
             stride=model.stride,
             parameters=models.parameters(model),
             unknown_words={prompt_id: words for prompt_id, words in unknown.items() if words},
+            latent_space=str(getattr(model, "latent_space", "")),
         )
 
     def take(self, name: str, spec: RunSpec) -> TextToImage:

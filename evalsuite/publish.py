@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ def publish(
     Raises:
         Incomplete: the disk is full or refuses.
     """
+    place_of = by_plan(manifest)
+    places = [place_of(image) for image in per_image.to_dict("records")]
+    per_image = per_image.iloc[sorted(range(len(places)), key=places.__getitem__)]
     try:
         reports.write_all(rows, per_image, context(manifest, samples, notes), folder)
     except OSError as error:
@@ -59,9 +62,21 @@ def context(manifest: Manifest, samples: Sequence[Sample], notes: Sequence[str])
         "versions": dict(manifest.versions),
         "notes": list(notes),
         "command": command(manifest),
-        "gallery": [_gallery(sample) for sample in samples],
+        "gallery": sorted(map(_gallery, samples), key=by_plan(manifest)),
         "curves": curves(samples),
     }
+
+
+def by_plan(manifest: Manifest) -> Callable[[Mapping[Any, Any]], tuple[int, ...]]:
+    """A key that sorts images by prompt and aspect ratio, in the order asked for, then by index and model."""
+    prompts = {prompt.id: place for place, prompt in enumerate(manifest.prompts)}
+    spec = manifest.spec
+
+    def place(image: Mapping[Any, Any]) -> tuple[int, ...]:
+        aspect, model = spec.aspects.index(image["aspect"]), spec.models.index(image["model"])
+        return prompts[image["prompt_id"]], aspect, image["index"], model
+
+    return place
 
 
 def title(manifest: Manifest) -> str:

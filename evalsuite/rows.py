@@ -21,7 +21,7 @@ class Row:
         value: the estimate, or None where it is not defined (the note says why).
         low: lower end of the interval, or None.
         high: upper end of the interval, or None.
-        n: independent units the estimate rests on.
+        n: images or pairs the estimate rests on.
         unit: unit of value, low and high.
         higher_is_better: None where neither direction is better.
         protocol: short hash and words; rows of different protocols are not comparable.

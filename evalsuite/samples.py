@@ -34,7 +34,7 @@ class Trace(TypedDict):
     """The prediction along one image's sampling path, from t=1 (noise) to t=0."""
 
     t: list[float]
-    """(K) time at which each step begins, in (0, 1]."""
+    """(K) time in (0, 1] that each prediction stands for: Euler's start of the step, else its middle."""
     weight: list[float]
     """(K) dt_k / sum dt; they sum to 1."""
     guided: PathStatistics

@@ -79,8 +79,12 @@ def score(
     progress = progress or Silent()
     progress.start("score", len(samples))
     whole = _inputs(samples, scorer, store, progress)
-    protocols = {measure.card.name: protocol(measure, scorer, spec) for measure in measures}
-    rows = [row for model in spec.models for row in _model_rows(model, whole, measures, protocols, store, images)]
+    rows: list[Row] = []
+    for model in spec.models:
+        facts = store.manifest.models[model]
+        latents = facts.latent_space or facts.fingerprint[:12]
+        protocols = {measure.card.name: protocol(measure, scorer, spec, latents) for measure in measures}
+        rows += _model_rows(model, whole, measures, protocols, store, images)
     return Scores(rows, _per_image(images, whole, measures))
 
 
@@ -97,8 +101,15 @@ def measures_of(name: str) -> tuple[Measure, ...]:
     return tuple(measures)
 
 
-def protocol(measure: Measure, scorer: Scorer, spec: RunSpec) -> str:
-    """A short hash over all that a number's meaning depends on, then the same in words."""
+def protocol(measure: Measure, scorer: Scorer, spec: RunSpec, latent_space: str) -> str:
+    """A short hash over all that a number's meaning depends on, then the same in words.
+
+    Args:
+        measure: what is measured.
+        scorer: with the networks that the measure uses.
+        spec: of the run.
+        latent_space: of the model, where its predictions are measured.
+    """
     facts, words = [], []
     if "encoder" in measure.uses and scorer.encoder:
         facts.append(scorer.encoder.fingerprint)
@@ -111,6 +122,7 @@ def protocol(measure: Measure, scorer: Scorer, spec: RunSpec) -> str:
         words.append(f"reference {scorer.reference.sha256[:8]}")
     if "trace" in measure.uses:
         words.append(f"{spec.sampler} {spec.steps} steps, shift {spec.shift:g}, guidance {spec.guidance:g}")
+        words.append(f"{spec.dtype}, latents {latent_space}")
     name = f"{measure.card.name} v{measure.version}"
     return f"{digest([name, facts, words])[:8]} v{measure.version}; {'; '.join(words)}"
 

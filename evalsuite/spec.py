@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from evalsuite.digest import digest
 from evalsuite.errors import InputError
 from evalsuite.registry import METRICS, MODELS
 from evalsuite.sizes import parse_aspect, size_of
@@ -133,11 +132,6 @@ class RunSpec:
         automatic = 16 if device.startswith("cuda") else 4
         batch = automatic if self.batch_size == "auto" else self.batch_size
         return replace(self, device=device, batch_size=batch, threads=self.threads or cores)
-
-    def fingerprint(self) -> str:
-        """SHA-256 of the fields that can change a pixel, in hex; not of the metrics or the folder."""
-        data = {key: value for key, value in self.to_json().items() if key not in NOT_PIXELS}
-        return digest(data | {"device": self.device.split(":")[0]})
 
     def to_json(self) -> dict[str, Any]:
         """Every field, as plain JSON data."""

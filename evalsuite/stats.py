@@ -9,6 +9,8 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 LEVEL = 0.95
+ROUNDING = 1e-12
+"""Half-width, over the value, under which an interval is rounding of equal numbers."""
 EXPANSION_FROM = 200
 """Degrees of freedom from which the asymptotic t quantile is exact to better than 1e-9."""
 
@@ -29,7 +31,7 @@ class Interval(NamedTuple):
     def method(self) -> str:
         """How it was made, in words."""
         if self.low is None:
-            return "none: one prompt"
+            return "none: one prompt family"
         return f"{LEVEL:.0%} t, clustered by prompt (G={self.clusters})"
 
 
@@ -147,4 +149,5 @@ def interval(value: float, error: float | None, clusters: int) -> Interval:
     if error is None:
         return Interval(value, None, None, None, clusters)
     half = student_t_quantile((1 + LEVEL) / 2, clusters - 1) * error
+    half = half if half > ROUNDING * abs(value) else 0.0
     return Interval(value, error, value - half, value + half, clusters)

@@ -8,7 +8,6 @@ failures/<key>.json why a unit could not be made; goes when it is
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,8 +21,8 @@ from PIL import Image
 
 from evalsuite import records
 from evalsuite.digest import canonical
-from evalsuite.errors import Incomplete, InputError
-from evalsuite.files import TEMPORARY, read_regular, sweep, write_atomically
+from evalsuite.errors import InputError
+from evalsuite.files import TEMPORARY, disk_errors, keep, read_regular, refuse_link, sweep
 from evalsuite.lock import FolderLock
 from evalsuite.manifest import Manifest
 from evalsuite.plan import Job, Unit
@@ -53,14 +52,15 @@ class RunStore:
         self.folder = folder
         self.manifest = manifest
         self._lock = lock
-        for name in FOLDERS:
-            _refuse_link(folder / name)
-            (folder / name).mkdir(exist_ok=True)
-            sweep(folder / name)
-        sweep(folder)
-        for shard in _shards(folder):
-            _refuse_link(shard)
-            sweep(shard)
+        with disk_errors(f"make the folders of {folder}"):
+            for name in FOLDERS:
+                refuse_link(folder / name)
+                (folder / name).mkdir(exist_ok=True)
+                sweep(folder / name)
+            sweep(folder)
+            for inner in _inner_folders(folder):
+                refuse_link(inner)
+                sweep(inner)
 
     @classmethod
     def create(cls, folder: Path, manifest: Manifest) -> RunStore:
@@ -83,7 +83,7 @@ class RunStore:
                 there = _read_manifest(folder)
                 if differences := manifest.differences(there):
                     raise InputError(f"{folder} has another run: {differences}; choose another --output-dir")
-            _write(folder / "run.json", json.dumps(manifest.to_json(), indent=1, ensure_ascii=False).encode())
+            keep(folder / "run.json", json.dumps(manifest.to_json(), indent=1, ensure_ascii=False).encode())
             return cls(folder, manifest, lock)
         except BaseException:
             lock.release()
@@ -138,12 +138,12 @@ class RunStore:
             if png is not None and image["file"] is not None:
                 self._add_image(self.folder / image["file"], png)
             images.append(image)
-        _write(self._record_path(unit), records.encode(unit, images, seconds))
+        keep(self._record_path(unit), records.encode(unit, images, seconds))
         self._failure_path(unit).unlink(missing_ok=True)
 
     def fail(self, unit: Unit, reason: str) -> None:
         """Note why a unit could not be made."""
-        _write(self._failure_path(unit), canonical({"unit": unit.key, "reason": reason}))
+        keep(self._failure_path(unit), canonical({"unit": unit.key, "reason": reason}))
 
     def pending(self) -> tuple[Unit, ...]:
         """Units of the plan still to be made, in the order of work: those without a sound record and sound files."""
@@ -205,8 +205,8 @@ class RunStore:
                 return
         except OSError:
             pass
-        _refuse_link(path.parent)
-        _write(path, png)
+        refuse_link(path.parent)
+        keep(path, png)
 
     def _is_whole(self, image: ImageRecord) -> bool:
         if image["file"] is None or image["bytes"] is None:
@@ -225,19 +225,6 @@ def encode_png(rgb: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.parent.mkdir(exist_ok=True)
-        write_atomically(path, data)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = "free some space and repeat the command to go on"
-        else:
-            remedy = "repeat the command to go on"
-        needed = f"{len(data)} bytes for {path.name} in {path.parent}"
-        raise Incomplete(f"cannot write {needed}: {os.strerror(error.errno or 0)}; {remedy}") from error
-
-
 def _read_manifest(folder: Path) -> Manifest:
     path = folder / "run.json"
     try:
@@ -247,11 +234,7 @@ def _read_manifest(folder: Path) -> Manifest:
     return Manifest.from_json(text, str(path))
 
 
-def _shards(folder: Path) -> Iterator[Path]:
-    with os.scandir(folder / "images") as entries:
-        yield from (Path(entry.path) for entry in entries)
-
-
-def _refuse_link(path: Path) -> None:
-    if path.is_symlink():
-        raise InputError(f"{path} is a symbolic link: a run folder has none; remove it or choose another --output-dir")
+def _inner_folders(folder: Path) -> Iterator[Path]:
+    for name in ("images", "features"):
+        with os.scandir(folder / name) as entries:
+            yield from (Path(entry.path) for entry in entries)

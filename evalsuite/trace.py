@@ -26,7 +26,7 @@ class Recorder:
 
     def add(self, step: Step) -> None:
         """Take a step's field; tensors stay where they are, so that a GPU is not waited for."""
-        self._times.append(step.t)
+        self._times.append(step.at)
         self._spans.append(step.dt)
         self._guided.append(step.field.velocity)
         self._conditional.append(step.field.conditional)

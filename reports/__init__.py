@@ -28,7 +28,7 @@ def write_all(rows: pd.DataFrame, per_image: pd.DataFrame, context: Mapping[str,
             ``versions``: package to version; ``notes``: sentences; ``command``: what made this run;
             ``gallery``: mappings with model, prompt_id, text, aspect, width, height, index, file;
             ``curves``: a table of model, series ("guided variance", "conditional variance",
-            "guided deviation", "conditional deviation"), t in [0, 1] and value.
+            "guided deviation", "conditional deviation"), t in [0, 1] and value; drawn, and kept in results.json.
         folder: an existing run folder; sheets of an earlier, longer report are removed.
 
     Raises:

@@ -17,7 +17,7 @@ from reports.text import clean
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_WORD = 32  # characters of a metric's name that are never broken
+MAX_WORD = 36  # characters of a metric's name that are never broken
 
 
 def table(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reports.files import write_bytes
 from reports.text import clean
 
 if TYPE_CHECKING:
@@ -55,8 +57,9 @@ def write_curves(curves: pd.DataFrame | None, folder: Path) -> list[Path]:
         for axes, kind in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _label(axes, _draw(axes, curves, kind), kind)
         _explain_styles(figure)
-        figure.savefig(path, metadata={"Software": None})
-    return [path]
+        picture = BytesIO()
+        figure.savefig(picture, format="png", metadata={"Software": None})
+    return [write_bytes(picture.getvalue(), path)]
 
 
 def _draw(axes: Any, curves: pd.DataFrame, kind: str) -> list[End]:

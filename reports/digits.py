@@ -10,6 +10,10 @@ MISSING = "—"
 MAX_DECIMALS = 6
 
 
+ROUNDING = 5e-6
+"""Half-width, over the value, under which an interval is rounding: no reader sees its ends apart."""
+
+
 class Number(NamedTuple):
     """A value with its interval and sample size; None where it is not defined."""
 
@@ -31,7 +35,7 @@ class Number(NamedTuple):
         if self.value is None or self.low is None or self.high is None:
             return 0.0
         half = (self.high - self.low) / 2
-        return half if half > 5e-6 * abs(self.value) else 0.0
+        return half if half > ROUNDING * abs(self.value) else 0.0
 
 
 def decimals(numbers: Iterable[Number]) -> int:
@@ -63,7 +67,8 @@ def show(number: Number, digits: int) -> str:
     text = _fixed(value, digits)
     if low is None or high is None or low > high:
         return text
-    if number.sensible and abs((high - value) - (value - low)) <= 0.05 * (high - low):
+    lopsided = abs((high - value) - (value - low)) > 0.05 * (high - low)
+    if number.sensible and not (lopsided and number.half):
         return f"{text} ±{_fixed((high - low) / 2, digits)}"
     return f"{text} [{_fixed(low, digits)}, {_fixed(high, digits)}]"
 

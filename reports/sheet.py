@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reports.files import write_bytes
 from reports.text import clean
 
 if TYPE_CHECKING:
@@ -65,8 +67,9 @@ def write_sheets(gallery: Iterable[Mapping[str, Any]], folder: Path, context: Ma
     for number, page in enumerate(pages, start=1):
         title = clean(context.get("title") or "Contact sheet") + (f" ({number} of {len(pages)})" if pages[1:] else "")
         path = folder / ("contact_sheet.png" if number == 1 else f"contact_sheet-{number}.png")
-        _draw_page(page, columns, across, title).save(path)
-        paths.append(path)
+        picture = BytesIO()
+        _draw_page(page, columns, across, title).save(picture, "PNG")
+        paths.append(write_bytes(picture.getvalue(), path))
     return paths
 
 

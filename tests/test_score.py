@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from backbones.sampler import timesteps
 from evalsuite.encoders.preference import PreferenceHead
 from evalsuite.encoders.scorer import Scorer
 from evalsuite.errors import InputError
@@ -63,13 +64,13 @@ class FakeEncoder:
 
 def make_trace(level: float) -> Trace:
     def path(scale: float) -> PathStatistics:
-        two, one = [scale, scale], [0.5]
+        two, one = [scale] * 50, [0.5] * 49
         return {
             "mean": two, "variance": two, "power": two, "deviation": two, "cosine": one, "change": one,
             "straightness": scale, "mean_power": 2.0,
         }  # fmt: skip
 
-    return {"t": [1.0, 0.5], "weight": [0.5, 0.5], "guided": path(level), "conditional": path(level / 2)}
+    return {"t": timesteps(50)[:-1], "weight": [0.02] * 50, "guided": path(level), "conditional": path(level / 2)}
 
 
 def paint(job: Job) -> Picture:

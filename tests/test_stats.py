@@ -82,7 +82,7 @@ def test_equal_clusters_give_the_interval_of_their_means():
 def test_one_cluster_has_no_interval():
     got = clustered_mean([1.0, 2.0], "aa")
     assert (got.value, got.low, got.high, got.clusters) == (1.5, None, None, 1)
-    assert got.method == "none: one prompt"
+    assert got.method == "none: one prompt family"
 
 
 def test_coverage_of_clustered_means():
@@ -123,3 +123,10 @@ def test_ratio_is_of_the_sums_and_scales():
 def test_undefined_ratios_are_refused(arguments: tuple[list[float], list[float], str]):
     with pytest.raises(ValueError, match=r"lengths|undefined"):
         clustered_ratio(*arguments)
+
+
+def test_rounding_of_equal_values_is_no_interval():
+    got = clustered_mean([1.0, 1.0 - 2e-16, 1.0], "abc")
+    assert got.low == got.value == got.high
+    assert got.value <= 1
+    assert clustered_mean([1.0, 1.0 - 1e-9], "ab").low < 1 - 1e-9

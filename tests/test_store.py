@@ -22,6 +22,7 @@ from evalsuite.prepare import Shelf, folder_of, prepare
 from evalsuite.records import Picture, image_file, pixel_sha256
 from evalsuite.spec import RunSpec
 from evalsuite.store import RunStore
+from reports import files as report_files
 
 PATH = {
     "mean": [0.1],
@@ -169,7 +170,9 @@ def test_a_record_cannot_name_a_file_of_its_own_choice(manifest: Manifest, place
 def test_what_killed_writers_left_is_swept(folder: Path, manifest: Manifest):
     fill(folder, manifest)
     shard = next(folder.glob("images/*"))
-    left = [folder / ".tmp-1-run.json", folder / "records" / ".tmp-77-a.json", shard / ".tmp-9-x.png"]
+    left = [folder / f"{report_files.TEMPORARY}2-results.json", folder / "features" / "abc-images" / ".tmp-3-x.npz"]
+    left[1].parent.mkdir()
+    left += [folder / ".tmp-1-run.json", folder / "records" / ".tmp-77-a.json", shard / ".tmp-9-x.png"]
     for path in left:
         path.write_bytes(b"half")
     with RunStore.open(folder) as store:
@@ -183,6 +186,30 @@ def test_a_linked_folder_is_refused(folder: Path, manifest: Manifest, tmp_path: 
     (folder / name).rename(tmp_path / "elsewhere")
     (folder / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match=f"{name} is a symbolic link"):
+        RunStore.open(folder)
+
+
+def test_a_linked_folder_of_features_is_refused_and_not_swept(folder: Path, manifest: Manifest, tmp_path: Path):
+    fill(folder, manifest)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / ".tmp-mine").write_text("precious")
+    (folder / "features" / "abc-images").symlink_to(tmp_path / "outside")
+    with pytest.raises(InputError, match="abc-images is a symbolic link"):
+        RunStore.open(folder)
+    assert (tmp_path / "outside" / ".tmp-mine").exists()
+
+
+def test_a_full_disk_when_opening_stops_in_one_line(folder: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch):
+    fill(folder, manifest)
+    real = Path.mkdir
+
+    def full(path: Path, **options: bool) -> None:
+        if path.name == "failures":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        real(path, **options)
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(Incomplete, match=f"{folder}: No space left on device; free some space"):
         RunStore.open(folder)
 
 
@@ -317,6 +344,16 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path: Path, monkeypatch: py
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["record"]
+
+
+def test_a_link_under_a_temporary_name_is_not_written_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "outside").write_text("precious")
+    monkeypatch.setattr("secrets.token_hex", lambda _: "7")
+    for name in (".tmp-7-record", f".tmp-{os.getpid()}-record"):
+        (tmp_path / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(FileExistsError):
+        write_atomically(tmp_path / "record", b"new")
+    assert (tmp_path / "outside").read_text() == "precious"
 
 
 def test_a_manifest_comes_back_as_it_was(manifest: Manifest):

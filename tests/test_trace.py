@@ -17,7 +17,7 @@ def steps_of(velocities: Tensor, times: list[float], conditional: Tensor | None 
     """Steps whose fields are velocities (K, B, C, h, w)."""
     others = velocities if conditional is None else conditional
     return [
-        Step(k, times[k], times[k] - times[k + 1], velocities[k], Field(velocities[k], others[k]))
+        Step(k, times[k], times[k] - times[k + 1], times[k], velocities[k], Field(velocities[k], others[k]))
         for k in range(len(velocities))
     ]
 
@@ -59,6 +59,15 @@ def test_every_statistic_equals_its_definition():
             assert path.keys() == expected.keys()
             for key, value in expected.items():
                 np.testing.assert_allclose(path[key], value, rtol=1e-12, atol=1e-14)
+
+
+def test_a_trace_has_the_times_that_its_velocities_stand_for():
+    world, noise = GaussianWorld(), torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    condition = world.encode(["red"])
+    for method, expected in (("euler", [1.0, 0.5]), ("midpoint", [0.75, 0.25]), ("heun", [0.75, 0.25])):
+        field = guided_field(world, condition, condition, guidance=1.0)
+        (trace,) = recorded(list(sample(field, noise, timesteps(2), method)), 1)
+        assert trace["t"] == expected
 
 
 def test_a_straight_path_has_no_variance_along_it():

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from evalsuite.digest import digest
-from evalsuite.files import TEMPORARY, read_regular, sweep, write_atomically
+from evalsuite.files import TEMPORARY, disk_errors, keep, read_regular, refuse_link, sweep
 from evalsuite.metrics.base import Array
 
 
@@ -24,11 +24,17 @@ class FeatureCache:
     Args:
         folder: made when missing; what is damaged in it is passed over, and so made anew.
         width: of every row.
+
+    Raises:
+        InputError: the folder is a symbolic link.
+        Incomplete: the disk is full or refuses.
     """
 
     def __init__(self, folder: Path, width: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder)
+        refuse_link(folder)
+        with disk_errors(f"make {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
+            sweep(folder)
         self.folder = folder
         self._rows: dict[str, Array] = {}
         for path in sorted(folder.glob("*.npz")):
@@ -40,10 +46,14 @@ class FeatureCache:
         return [key for key in dict.fromkeys(keys) if key not in self._rows]
 
     def add(self, keys: Sequence[str], rows: Array) -> None:
-        """Keep rows (n, width) float32 under n keys."""
+        """Keep rows (n, width) float32 under n keys.
+
+        Raises:
+            Incomplete: the disk is full or refuses.
+        """
         buffer = io.BytesIO()
         np.savez(buffer, keys=np.array(keys), rows=rows)
-        write_atomically(self.folder / f"{digest(list(keys))}.npz", buffer.getvalue())
+        keep(self.folder / f"{digest(list(keys))}.npz", buffer.getvalue())
         self._rows.update(zip(keys, rows, strict=True))
 
     def rows(self, keys: Sequence[str]) -> Array:

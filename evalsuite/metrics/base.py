@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -107,12 +106,6 @@ def cluster_of(sample: Sample) -> str:
 
 def no_image_values(inputs: Inputs) -> None:
     """The per_image of numbers that single images do not have."""
-
-
-def row_dots(a: Array, b: Array) -> list[float]:
-    """Dot product of each row of a (n, d) with the same row of b, in float64."""
-    products = a.astype(np.float64) * b.astype(np.float64)
-    return [math.fsum(row) for row in products.tolist()]
 
 
 def mean_estimate(values: Mapping[str, float], inputs: Inputs, note: str = "") -> Estimate:

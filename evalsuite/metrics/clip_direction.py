@@ -34,7 +34,7 @@ def directional_similarity(image: Tensor, image0: Tensor, text: Tensor, text0: T
         (n,) float64 in [-1, 1]; NaN where either change is shorter than SHORTEST and has no direction.
     """
     changed, asked = direction(image, image0), direction(text, text0)
-    cosine = F.cosine_similarity(changed, asked, dim=-1)
+    cosine = F.cosine_similarity(changed, asked, dim=-1).clamp(-1, 1)
     degenerate = (changed.norm(dim=-1) < SHORTEST) | (asked.norm(dim=-1) < SHORTEST)
     return cosine.masked_fill(degenerate, torch.nan)
 
@@ -87,7 +87,7 @@ def estimate(inputs: Inputs) -> Estimate:
 def image_similarity(inputs: Inputs) -> dict[str, float]:
     """Id of each edit to the cosine between its image and its base's."""
     pairs = pairs_of(inputs)
-    cosines = F.cosine_similarity(pairs.image.double(), pairs.image0.double(), dim=-1).tolist()
+    cosines = F.cosine_similarity(pairs.image.double(), pairs.image0.double(), dim=-1).clamp(-1, 1).tolist()
     return {inputs.samples[i].id: cosine for i, cosine in zip(pairs.rows, cosines, strict=True)}
 
 

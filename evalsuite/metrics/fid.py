@@ -84,17 +84,20 @@ def estimate(inputs: Inputs) -> Estimate:
         return Estimate(None, None, None, n, "none", reference)
     found = interval(frechet_distance_of(inputs.features.image, reference), *_error(inputs, reference))
     few = f"n={n} < {PUBLISHED_N}: not comparable with published FID; use at equal n" if n < PUBLISHED_N else ""
+    small = f"n={n} <= d={len(reference.mean)}: the interval is conservative" if n <= len(reference.mean) else ""
     bias = f"the interval is for the expected distance at n={n}; its bias is not removed"
-    return from_interval(found, n, notes(few, bias))._replace(method=f"influence, {found.method}")
+    return from_interval(found, n, notes(few, small, bias))._replace(method=f"influence, {found.method}")
 
 
 def estimate_infinity(inputs: Inputs) -> Estimate | None:
-    """Distance extrapolated to infinitely many images; None with too few of them for that."""
+    """Distance extrapolated to infinitely many images; None with too few of them, or of prompts, for that."""
     n, reference = len(inputs.samples), _reference(inputs)
     clusters = [cluster_of(sample) for sample in inputs.samples]
     if isinstance(reference, str) or n <= 2 * len(reference.mean) or len(set(clusters)) < 2:
         return None
     value = frechet_infinity(inputs.features.image, reference, clusters)
+    if value is None:
+        return None
     found = interval(value, *_error(inputs, reference))
     return from_interval(found, n)._replace(method=f"half-split extrapolation; influence, {found.method}")
 

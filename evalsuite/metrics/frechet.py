@@ -62,16 +62,19 @@ def influences(features: Array, reference: Moments) -> Floats:
     return np.asarray(2 * shift + n / (n - 1) * (spread - spread.mean()))
 
 
-def frechet_infinity(features: Array, reference: Moments, clusters: Sequence[str]) -> float:
+def frechet_infinity(features: Array, reference: Moments, clusters: Sequence[str]) -> float | None:
     """The distance at infinitely many images, from its law FD(n) = FD + c / n (arXiv:1911.07023).
 
     c comes from the distances of random halves of the clusters: with equal halves, FD = 2 FD(n) - FD(n / 2).
     The halvings are the same on every call.
 
     Args:
-        features: (n, d) with n > 2 d, so that every half has a full covariance.
+        features: (n, d); the law holds from about n = 2 d on.
         reference: taken as exact.
         clusters: (n,) what each row belongs to; at least two different ones.
+
+    Returns:
+        The distance, or None where clusters are so unequal that a half has fewer than two rows.
     """
     n, whole = len(features), frechet_distance_of(features, reference)
     names = sorted(set(clusters))
@@ -81,6 +84,8 @@ def frechet_infinity(features: Array, reference: Moments, clusters: Sequence[str
     for _ in range(SPLITS):
         first = np.isin(members, generator.permutation(len(names))[: len(names) // 2])
         halves = (features[first], features[~first])
+        if min(map(len, halves)) < 2:
+            return None
         excess = sum(frechet_distance_of(half, reference) for half in halves) / 2 - whole
         slopes.append(excess / (sum(1 / len(half) for half in halves) / 2 - 1 / n))
     return whole - math.fsum(slopes) / SPLITS / n

@@ -19,6 +19,12 @@ from evalsuite.stats import clustered_ratio
 CARD = cards.V_VARIANCE
 Path = Literal["guided", "conditional"]
 USES = frozenset({"trace"})
+FINE = 50
+"""Steps under which the sampler's own error shows in the value."""
+COARSE = (
+    "a property of this sampler and step count; for the path's own straightness use --sampler midpoint "
+    f"--steps {FINE} or more"
+)
 
 
 def straightness(velocity: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,7 +80,8 @@ def estimate(inputs: Inputs, path: Path = "guided") -> Estimate:
         return Estimate(None, None, None, len(traced), "none", notes(note, reason))
     variance = [statistics["straightness"] for _, statistics in traced]
     found = clustered_ratio(variance, power, [cluster_of(sample) for sample, _ in traced])
-    return from_interval(found, len(traced), note)
+    coarse = any(len(statistics["power"]) < FINE for _, statistics in traced)
+    return from_interval(found, len(traced), notes(note, COARSE if coarse else ""))
 
 
 def per_image(inputs: Inputs, path: Path = "guided") -> dict[str, float]:

@@ -77,6 +77,17 @@ def test_the_fingerprint_follows_weights_configuration_and_vocabulary(model: Mak
     assert LatentDiffusion("dit", *parts(first)).fingerprint != again.fingerprint
 
 
+def test_models_share_a_latent_space_when_they_share_the_vae(model: Make):
+    first, second = model("dit"), model("unet")
+    second.vae.load_state_dict(first.vae.state_dict())
+    second = LatentDiffusion("unet", *parts(second))
+    assert second.fingerprint != first.fingerprint
+    assert second.latent_space == first.latent_space
+    assert len(first.latent_space) == 12
+    second.vae.latent_std[0] += 1
+    assert LatentDiffusion("unet", *parts(second)).latent_space != first.latent_space
+
+
 def test_the_fingerprint_does_not_depend_on_the_memory_layout(model: Make):
     plain = model("unet")
     assert LatentDiffusion("unet", *parts(plain.to("cpu"))).fingerprint == plain.fingerprint

@@ -102,6 +102,7 @@ def test_the_field_of_a_step_is_what_moved_x(method: str):
     for index, step in enumerate(sample(exact_field(0.2, 0.5), x, times, method)):
         assert (step.index, step.t) == (index, times[index])
         assert step.dt == times[index] - times[index + 1]
+        assert step.at == (step.t if method == "euler" else step.t - step.dt / 2)
         assert torch.equal(step.x, x - step.dt * step.field.velocity)
         assert step.field.velocity is step.field.conditional
         x = step.x

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from PIL import Image
 
 from evalsuite.encoders.cache import FeatureCache
 from evalsuite.encoders.features import CachedFeatures, read_image
-from evalsuite.errors import InputError
+from evalsuite.errors import Incomplete, InputError
 from evalsuite.records import pixel_sha256
 from evalsuite.samples import Sample
 
@@ -124,6 +126,36 @@ def test_damaged_cache_files_are_passed_over(tmp_path: Path, case: int):
     cache.add(["k"], row)
     np.testing.assert_array_equal(FeatureCache(tmp_path, 4).rows(["k"]), row)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_linked_cache_folder_is_refused(tmp_path: Path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / ".tmp-mine").write_text("precious")
+    (tmp_path / "cache").symlink_to(tmp_path / "outside")
+    with pytest.raises(InputError, match="cache is a symbolic link"):
+        FeatureCache(tmp_path / "cache", 4)
+    assert (tmp_path / "outside" / ".tmp-mine").exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
+def test_a_disk_that_refuses_features_stops_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int):
+    cache = FeatureCache(tmp_path, 4)
+
+    def refuse(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("evalsuite.files.os.fsync", refuse)
+    with pytest.raises(Incomplete, match=f"{tmp_path}: {os.strerror(number)}; .*repeat the command") as caught:
+        cache.add(["k"], np.ones((1, 4), np.float32))
+    assert "\n" not in str(caught.value)
+    assert cache.missing(["k"]) == ["k"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_folder_that_cannot_be_made_stops_in_one_line(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Incomplete, match="file/cache: Not a directory"):
+        FeatureCache(tmp_path / "file" / "cache", 4)
 
 
 def test_files_that_are_not_the_recorded_image_are_refused(tmp_path: Path):

@@ -34,12 +34,12 @@ def make_inputs(
     return Inputs(tuple(samples), features, features, bases, paired, cut, reference)
 
 
-def make_trace(straightness: float, mean_power: float, conditional: float = 0.0) -> Trace:
+def make_trace(straightness: float, mean_power: float, conditional: float = 0.0, steps: int = 50) -> Trace:
     def path(s: float) -> PathStatistics:
-        lists: dict[str, list[float]] = {name: [] for name in ("mean", "variance", "power", "cosine", "change")}
-        return {**lists, "deviation": [], "straightness": s, "mean_power": mean_power}  # type: ignore[typeddict-item]
+        lists = {name: [0.0] * steps for name in ("mean", "variance", "power", "deviation", "cosine", "change")}
+        return {**lists, "straightness": s, "mean_power": mean_power}  # type: ignore[typeddict-item]
 
-    return {"t": [], "weight": [], "guided": path(straightness), "conditional": path(conditional)}
+    return {"t": [0.0] * steps, "weight": [0.0] * steps, "guided": path(straightness), "conditional": path(conditional)}
 
 
 @pytest.fixture(name="sample")

@@ -13,6 +13,7 @@ from evalsuite.metrics.clip_direction import (
     directional_similarity,
     estimate,
     estimate_image_similarity,
+    image_similarity,
     null_mean,
     pairs_of,
     per_image,
@@ -112,3 +113,12 @@ def test_null_mean_is_the_mean_over_pairs_of_different_prompts(sample: Callable,
     ]
     assert null_mean(pairs, prompts) == pytest.approx(torch.cat(cosines).mean().item(), abs=1e-12)
     assert null_mean(pairs, ["a"] * 4) is None
+
+
+def test_equal_images_are_never_more_than_alike(sample: Callable, inputs: Callable, features: Draw):
+    rows = features(40, 24)
+    given = inputs([sample(f"{i}", "base") for i in range(40)], rows, rows, (rows, rows))
+    got = estimate_image_similarity(given)
+    assert got.value == pytest.approx(1)
+    assert max(image_similarity(given).values()) <= 1
+    assert got.high is None or got.high <= 1

@@ -105,5 +105,20 @@ def test_one_prompt_has_a_value_but_no_interval(sample: Callable, inputs: Callab
     given = inputs([sample("a", index=i) for i in range(20)], rows, rows, reference=reference)
     got = estimate(given)
     assert got.value is not None
-    assert (got.low, got.high, got.method) == (None, None, "influence, none: one prompt")
+    assert (got.low, got.high, got.method) == (None, None, "influence, none: one prompt family")
     assert estimate_infinity(given) is None
+
+
+@pytest.mark.parametrize(("n", "said"), [(4, True), (5, False)])
+def test_fewer_images_than_dimensions_make_a_conservative_interval(
+    sample: Callable, inputs: Callable, features: Draw, n: int, said: bool
+):
+    reference, rows = reference_of({"1:1": moments(features(90, 4))}), features(n, 4)
+    got = estimate(inputs([sample(str(i)) for i in range(n)], rows, rows, reference=reference))
+    assert (f"n={n} <= d=4: the interval is conservative" in got.note) is said
+
+
+def test_prompts_too_unequal_to_halve_have_no_extrapolation(sample: Callable, inputs: Callable, features: Draw):
+    reference, rows = reference_of({"1:1": moments(features(90, 4))}), features(20, 4)
+    samples = [sample("a" if i else "b", index=i) for i in range(20)]
+    assert estimate_infinity(inputs(samples, rows, rows, reference=reference)) is None

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from evalsuite.metrics import VVariance
-from evalsuite.metrics.v_variance import MEASURES, estimate, per_image, straightness
+from evalsuite.metrics.v_variance import COARSE, MEASURES, estimate, per_image, straightness
 from evalsuite.stats import clustered_ratio
 
 
@@ -72,3 +72,14 @@ def test_a_model_that_predicts_zero_has_no_value(sample: Callable, inputs: Calla
     assert got[:3] == (None, None, None)
     assert got.note == "the mean velocity is 0: the ratio is undefined"
     assert per_image(whole) == {}
+
+
+@pytest.mark.parametrize(("steps", "said"), [(49, True), (50, False)])
+def test_few_steps_say_that_the_value_is_the_samplers(
+    sample: Callable, inputs: Callable, trace: Callable, steps: int, said: bool
+):
+    samples = [sample("a", trace=trace(1.0, 2.0, steps=50)), sample("b", trace=trace(1.0, 2.0, steps=steps))]
+    note = estimate(inputs(samples, *[np.zeros((2, 0))] * 2)).note
+    assert (note == COARSE) is said
+    assert bool(note) is said
+    assert "--sampler midpoint --steps 50 or more" in COARSE

@@ -1,9 +1,11 @@
 import csv
+import errno
 import json
 import math
 import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +44,38 @@ def read_csv(path):
         return list(csv.reader(file))
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-0.5", "@SUM(A1)", "\t=1", "\r=1"])
+def test_json_has_every_point_of_the_curves_sorted(tmp_path, frame, row):
+    points = [("b", "guided variance", 0.5, 2.0), ("a", "guided variance", 1.0, math.nan), ("a", "x", 0.0, 3.0)]
+    points.append(("a", "guided variance", np.float64(0.25), np.float32(0.5)))
+    curves = pd.DataFrame(points, columns=["model", "series", "t", "value"])
+    path = files.write_json(frame([row()]), {"curves": curves}, tmp_path / "results.json")
+    assert json.loads(path.read_text("utf-8"))["curves"] == [
+        {"model": "a", "series": "guided variance", "t": 0.25, "value": 0.5},
+        {"model": "a", "series": "guided variance", "t": 1.0, "value": None},
+        {"model": "a", "series": "x", "t": 0.0, "value": 3.0},
+        {"model": "b", "series": "guided variance", "t": 0.5, "value": 2.0},
+    ]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-0.5", "@SUM(A1)", " =1", "\0=1"])
 def test_text_that_a_spreadsheet_would_calculate_is_defused(tmp_path, text):
     table = pd.DataFrame({"text": [text], text: ["safe"]})
-    assert read_csv(files.write_csv(table, tmp_path / "scores.csv")) == [["text", f"'{text}"], [f"'{text}", "safe"]]
+    defused = "'" + text.replace("\0", "")
+    assert read_csv(files.write_csv(table, tmp_path / "scores.csv")) == [["text", defused], [defused, "safe"]]
+
+
+def test_each_image_has_one_line_and_no_control_characters(tmp_path):
+    text = "one\ntwo\r\nthree\rfour\x1b[31m\x07\x9b2J\u2028five\tsix\0 seven\x85eight"
+    table = pd.DataFrame({"te\nxt": [text], "tags": [("a\nb", "c")]})
+    header, line = files.write_csv(table, tmp_path / "scores.csv").read_text("utf-8").splitlines()
+    assert header == "te xt,tags"
+    assert line == "one two three four[31m2J five six seven eight,a b;c"
+
+
+@pytest.mark.parametrize("text", ["\t=1", "\r=1", "\n=1"])
+def test_white_space_does_not_hide_a_formula(tmp_path, text):
+    _, line = read_csv(files.write_csv(pd.DataFrame({"text": [text]}), tmp_path / "scores.csv"))
+    assert line == ["' =1"]
 
 
 def test_numbers_stay_numbers_and_text_stays_text(tmp_path, corpus):
@@ -59,17 +89,41 @@ def test_numbers_stay_numbers_and_text_stays_text(tmp_path, corpus):
     assert header == ["score", "text", "tags", "ok"]
     assert [line[0] for line in body] == ["-0.5", "", *["1e-07"] * (len(corpus) - 2)]
     for text, line in zip(corpus, body, strict=True):
-        expected = text.replace("\0", "").replace("\ud800", "\\ud800")
+        expected = "".join(c for c in " ".join(text.splitlines()) if unicodedata.category(c) != "Cc")
+        expected = expected.replace("\ud800", "\\ud800")
         assert line[1] in (expected, f"'{expected}")
         assert line[2:] == ["a;b", "true"]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = files.write_text("old", tmp_path / "a.txt")
-    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "disk full", "x")))
+    with pytest.raises(OSError, match="disk full") as caught:
         files.write_text("new", path)
+    assert caught.value.filename == str(path)
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["a.json", ".a.json.partial"])
+def test_a_link_in_the_folder_is_not_written_through(tmp_path, name):
+    outside, folder = tmp_path / "outside", tmp_path / "run"
+    outside.write_text("precious")
+    folder.mkdir()
+    (folder / name).symlink_to(outside)
+    path = files.write_text("new", folder / "a.json")
+    assert outside.read_text() == "precious"
+    assert path.read_text() == "new"
+    assert not path.is_symlink()
+
+
+def test_a_link_under_the_temporary_name_is_not_written_through(tmp_path, monkeypatch):
+    (tmp_path / "outside").write_text("precious")
+    monkeypatch.setattr(files.secrets, "token_hex", lambda _: "7")
+    (tmp_path / f"{files.TEMPORARY}7-a.json").symlink_to(tmp_path / "outside")
+    with pytest.raises(FileExistsError, match=r"/a\.json"):
+        files.write_text("new", tmp_path / "a.json")
+    assert (tmp_path / "outside").read_text() == "precious"
 
 
 SCRIPT = r"""

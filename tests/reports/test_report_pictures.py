@@ -133,6 +133,19 @@ def test_without_curves_an_old_picture_goes(tmp_path):
     assert not (tmp_path / curves.NAME).exists()
 
 
+def test_pictures_are_not_written_through_links(tmp_path, gallery):
+    outside, folder = tmp_path / "outside", tmp_path / "run"
+    outside.write_text("precious")
+    folder.mkdir()
+    for name in (curves.NAME, "contact_sheet.png"):
+        (folder / name).symlink_to(outside)
+    curves.write_curves(make_curves(), folder)
+    sheet.write_sheets(gallery(prompts=1), folder, {})
+    assert outside.read_text() == "precious"
+    assert sorted(path.name for path in folder.iterdir()) == ["contact_sheet.png", curves.NAME]
+    assert not any(path.is_symlink() for path in folder.iterdir())
+
+
 def test_any_model_name_can_label_a_curve(tmp_path, corpus):
     assert curves.write_curves(make_curves(models=corpus, series=("variance",)), tmp_path)
 

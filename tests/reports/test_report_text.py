@@ -95,3 +95,15 @@ def test_the_console_shows_any_text_and_obeys_none(everywhere, nasty, width):
     assert not [c for c in printed if unicodedata.category(c) == "Cc" and c != "\n"]
     squeezed = "".join(printed.split())
     assert "".join(clean(nasty).split()) in squeezed
+
+
+def test_the_longest_metric_is_whole_at_80_columns_with_two_models(frame, row):
+    metric, output = "v_variance_conditional@trajectory", io.StringIO()
+    rows = frame(
+        row(metric=metric, model=model, slice=part, value=0.1234, low=0.1211, high=0.1257, higher_is_better=better)
+        for model in ("dit", "unet")
+        for part, better in (("all", True), ("aspect=16:9", True))
+    )
+    Console(file=output, width=80, color_system=None).print(console.table(rows))
+    assert output.getvalue().count(f" {metric} ↑ ") == 2
+    assert max(map(len, output.getvalue().splitlines())) <= 80
