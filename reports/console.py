@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_WORD = 36  # characters of a metric's name that are never broken
+WIDE = 10_000  # columns: more than any table needs
 
 
 def table(
@@ -37,9 +39,9 @@ def table(
     records, models = tables.records(rows), tuple(models)
     whole, aspects = tables.pivot(records, models=models), tables.pivot(records, "aspect", models)
     parts: list[RenderableType] = [Text(clean(title), "bold"), Text()] if title else []
-    parts.append(_grid(whole) if whole.lines else Text("No scores.", "dim"))
+    parts.append(_Fitted(whole) if whole.lines else Text("No scores.", "dim"))
     if aspects.lines:
-        parts += [Text(), _grid(aspects, "aspect")]
+        parts += [Text(), _Fitted(aspects, "aspect")]
     marked = any(cell.best for part in (whole, aspects) for line in part.lines for cell in line.cells)
     said = [tables.INTERVALS + (f" * {tables.RANKED}" if marked else "")] if whole.lines else []
     said += [*tables.clashes(whole), *notes, *tables.notes_of(records)]
@@ -48,10 +50,27 @@ def table(
     return Group(*parts)
 
 
-def _grid(content: tables.Table, part: str = "") -> RichTable:
-    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False, padding=(0, 1))
-    words = [word for line in content.lines for word in clean(line.label).split()]
-    grid.add_column(Text("metric"), overflow="fold", min_width=min(MAX_WORD, max(map(len, words), default=0)))
+@dataclass(frozen=True)
+class _Fitted:
+    """A grid whose metric names stay whole where there is room: rich would cut off other columns for a least width."""
+
+    content: tables.Table
+    part: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        words = [word for line in self.content.lines for word in clean(line.label).split()]
+        least = min(MAX_WORD, max(map(len, words), default=0))
+        for gap in (1, 0):
+            fixed = _grid(self.content, self.part, least, gap, width=least)
+            if console.measure(fixed, options=options.update(width=WIDE)).maximum <= options.max_width:
+                yield _grid(self.content, self.part, least, gap)
+                return
+        yield _grid(self.content, self.part, 0, 0)
+
+
+def _grid(content: tables.Table, part: str, least: int, gap: int, width: int | None = None) -> RichTable:
+    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, gap), collapse_padding=True)
+    grid.add_column(Text("metric"), overflow="fold", min_width=least, width=width)
     if part:
         grid.add_column(Text(part), overflow="fold")
     for model in content.models:

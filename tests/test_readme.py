@@ -42,7 +42,7 @@ def test_the_example_backbone_and_metric_run(tmp_path):
     evalsuite = [sys.executable, "-m", "evalsuite", "run", "--limit", "2", "--steps", "2", "--format", "csv"]
     printed = call([*evalsuite, "--model", "my_model:Blur", "--metrics", "v_variance"], tmp_path)
     assert "my_model:Blur" in printed
-    printed = call([*evalsuite, "--model", "toy", "--metrics", "my_metric:MEASURE"], tmp_path)
+    printed = call([*evalsuite, "--model", "toy", "--guidance", "1", "--metrics", "my_metric:MEASURE"], tmp_path)
     values = [line.split(",")[3] for line in printed.splitlines() if line.startswith("toy,brightness,all,")]
     assert 0 < float(values[0]) < 255
 

@@ -78,7 +78,7 @@ def test_any_kills_and_resumes_give_the_bytes_of_a_run_in_one_go_and_make_nothin
     process = started(slow, environment, tmp_path)
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
-    assert out == f"{folder}\n"
+    assert json.loads(out) == {"folder": str(folder)}
     final = records_of(folder)
     assert kept.items() <= final.items(), "a finished unit was made again"
     assert len(final) == 16

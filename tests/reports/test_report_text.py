@@ -97,13 +97,17 @@ def test_the_console_shows_any_text_and_obeys_none(everywhere, nasty, width):
     assert "".join(clean(nasty).split()) in squeezed
 
 
-def test_the_longest_metric_is_whole_at_80_columns_with_two_models(frame, row):
+@pytest.mark.parametrize(("models", "whole"), [(("dit", "unet"), True), (("dit", "unet", "toy", "other"), False)])
+def test_at_80_columns_the_longest_metric_is_whole_for_two_models_and_no_column_is_lost(frame, row, models, whole):
     metric, output = "v_variance_conditional@trajectory", io.StringIO()
     rows = frame(
-        row(metric=metric, model=model, slice=part, value=0.1234, low=0.1211, high=0.1257, higher_is_better=better)
-        for model in ("dit", "unet")
-        for part, better in (("all", True), ("aspect=16:9", True))
+        row(metric=metric, model=model, slice=part, value=value, low=value - 0.0023, high=value + 0.0023, n=77)
+        for model, value in zip(models, (0.1234, 0.2345, 0.3456, 0.4567), strict=False)
+        for part in ("all", "aspect=16:9")
     )
-    Console(file=output, width=80, color_system=None).print(console.table(rows))
-    assert output.getvalue().count(f" {metric} ↑ ") == 2
-    assert max(map(len, output.getvalue().splitlines())) <= 80
+    Console(file=output, width=80, color_system=None).print(console.table(rows, models=models))
+    lines = output.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert (output.getvalue().count(metric) == 2) is whole
+    assert output.getvalue().count("77") == 2
+    assert output.getvalue().count("0.1234") == 2
