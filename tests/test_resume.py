@@ -39,8 +39,19 @@ def content(folder: Path) -> dict[str, object]:
 
 def started(spec: RunSpec, environment: Mapping[str, str], tmp_path: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        arguments(spec), env=environment, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        arguments(spec),
+        env=environment,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
     )
+
+
+def hear_interrupts() -> None:
+    """A shell starts background jobs deaf to SIGINT, and children inherit that; so does a test run from one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_more(folder: Path, before: int, process: subprocess.Popen[str]) -> None:

@@ -134,6 +134,7 @@ def publish_generator(
     facts = {
         "kind": args.kind,
         "measured": dict(measured),
+        "pool_scenes": sum(len(Bucket.load(args.pool / "train", size).captions) for size in TRAINING_SIZES),
         "parameters": {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()},
         "text": asdict(model.text.config),
         "vocabulary": list(tokenizer.vocabulary),
