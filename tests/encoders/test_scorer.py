@@ -12,7 +12,7 @@ from evalsuite.encoders.scenes import ScenesEncoder
 from evalsuite.encoders.scorer import Scorer, load_scorer
 from evalsuite.errors import InputError
 from evalsuite.metrics.base import USES
-from evalsuite.reference import BUNDLED, build_reference
+from evalsuite.reference import build_reference
 
 
 def test_nothing_is_loaded_that_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -42,7 +42,6 @@ def test_reference_must_be_the_encoders(encoder: ScenesEncoder, tmp_path: Path, 
                 load_scorer({"encoder", "reference"})
 
 
-@pytest.mark.skipif(not (scenes.WEIGHTS.exists() and BUNDLED.exists()), reason="no trained scorer in this checkout")
 def test_bundled_files_belong_together():
     loaded = load_scorer(USES)
     assert loaded.encoder is not None
