@@ -34,7 +34,10 @@ class MetricCard:
 
 MEAN_INTERVAL = "95 % Student t of the mean, robust to dependence between images of one prompt or its edits"
 RATIO_INTERVAL = "95 % Student t of a ratio of sums by the delta method, clustered by prompt"
-SCENES = "the bundled scorer, trained on captioned emoji scenes; says little about other pictures"
+SCENES = (
+    "the bundled scorer, trained on captioned emoji scenes; it sees colours, numbers and layout, hardly tells names "
+    "apart yet, and says little about other pictures"
+)
 
 HPS = MetricCard(
     name="hps@scenes",
