@@ -93,7 +93,12 @@ def spec_from(
     if models is not None:
         given["models"] = [name for item in models for name in item.split(",") if name.strip()]
     settings = read(config) if config is not None else {}
-    return RunSpec(**settings | {key: coerce(key, value, f"--{key}") for key, value in given.items()})
+    return RunSpec(**settings | {key: coerce(key, value, _flag(key)) for key, value in given.items()})
+
+
+def _flag(field: str) -> str:
+    """The option that sets a field of the spec, as the user writes it."""
+    return "--model" if field == "models" else f"--{field.replace('_', '-')}"
 
 
 def takes_a_spec(command: Callable[..., None]) -> Callable[..., None]:

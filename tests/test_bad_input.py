@@ -56,7 +56,7 @@ def files_in(folder: Path) -> list[str]:
         (["--dtype", "fp16", "--device", "cpu"], "30 times slower"),
         (["--device", "tpu"], "tpu"),
         (["--batch-size", "0"], "batch_size is 0"),
-        (["--batch-size", "some"], "--batch_size"),
+        (["--batch-size", "some"], "--batch-size is 'some'"),
         (["--limit", "0"], "limit is 0"),
         (["--prompts", "absent.jsonl"], "absent.jsonl"),
         (["--prompts", "smok"], "did you mean 'smoke'"),
