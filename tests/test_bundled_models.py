@@ -6,7 +6,7 @@ from PIL import Image
 
 from backbones.training.scene import COLOURS
 from evalsuite import RunSpec, generate_images
-from evalsuite.encoders.training.examine import border_colour, retrieved, right_border, wilson_interval
+from evalsuite.encoders.training.examine import border_colour, named, retrieved, right_border, wilson_interval
 from evalsuite.store import RunStore
 
 
@@ -42,6 +42,12 @@ def test_retrieval_finds_a_perfect_match_and_misses_a_wrong_one():
     features = np.eye(150, dtype=np.float32)
     assert all(retrieved(features[:20], texts[:20], features, texts))
     assert not any(retrieved(-features[:20], texts[:20], features, texts))
+
+
+def test_a_name_counts_only_when_it_beats_all_other_names():
+    features = np.eye(3, dtype=np.float32)
+    variants = {"a": features[[0, 1, 2]], "b": features[[0, 1, 2]]}
+    assert named(features, ["a", "b", "no variants"], variants) == [True, False]
 
 
 def test_the_wilson_interval_of_nothing_wrong_is_not_a_point():

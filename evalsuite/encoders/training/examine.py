@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -46,6 +46,12 @@ def retrieved(image: np.ndarray, texts: Sequence[str], features: np.ndarray, all
         scores = features[[places[text], *rivals]] @ row
         hits.append(bool(scores.argmax() == 0))
     return hits
+
+
+def named(image: np.ndarray, texts: Sequence[str], variants: Mapping[str, np.ndarray]) -> list[bool]:
+    """For each image (n, d) whose text has variants (m, d), its own first: does its own score best?"""
+    pairs = zip(image, texts, strict=True)
+    return [bool((variants[text] @ row).argmax() == 0) for row, text in pairs if text in variants]
 
 
 def border_colour(pixels: np.ndarray) -> str:
@@ -100,13 +106,14 @@ class Examiner:
         """One line of the table."""
         image = self.encoder.images(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2))
         caption = retrieved(image, texts, self.features, self.texts)
-        named = [
-            bool((self.names[text] @ row).argmax() == 0)
-            for row, text in zip(image, texts, strict=True)
-            if text in self.names
-        ]
         distance = frechet_distance_of(image, self.reference.mixture({aspect: len(image)}))
-        cells = [name, str(len(texts)), share(caption), share(named), share(right_border(pixels, texts))]
+        cells = [
+            name,
+            str(len(texts)),
+            share(caption),
+            share(named(image, texts, self.names)),
+            share(right_border(pixels, texts)),
+        ]
         return f"| {' | '.join(cells)} | {distance:.3f} |"
 
 
