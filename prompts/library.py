@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
-from prompts import readers
+from prompts import published, readers
 from prompts.prompt import Prompt, PromptError, PromptSet, make_set, printable
 
 BUNDLED: Mapping[str, str] = MappingProxyType(
@@ -25,7 +25,8 @@ BUNDLED: Mapping[str, str] = MappingProxyType(
 def load(name_or_path: str) -> PromptSet:
     """Prompts of a bundled set, or of a .jsonl, .json, .csv, .tsv or .txt file.
 
-    A bundled name wins over a file of that name; write ``./smoke`` for the file.
+    A folder is read as HPDv2 (``anime.json``, ...) or as DPG-Bench (one prompt a .txt file) has it. A bundled name
+    wins over a file of that name; write ``./smoke`` for the file.
 
     Raises:
         PromptError: no such set or file, or a file that breaks a rule; one line with place and remedy.
@@ -36,7 +37,7 @@ def load(name_or_path: str) -> PromptSet:
     path = Path(name_or_path)
     if path.suffix.lower() not in readers.READERS and not _exists(path):
         raise PromptError(_unknown(name_or_path))
-    return make_set(path.stem, str(path), readers.read(path))
+    return make_set(path.stem or path.resolve().stem, str(path), published.read(path))
 
 
 def _exists(path: Path) -> bool:

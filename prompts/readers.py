@@ -36,10 +36,15 @@ def read(path: Path) -> list[Entry]:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise PromptError(f"{printable(path)}: unknown kind of prompt file; use one of {', '.join(READERS)}")
-    return _with_own_ids(list(reader(printable(path), _decode(path))))
+    return with_own_ids(list(reader(printable(path), decode(path))))
 
 
-def _decode(path: Path) -> str:
+def decode(path: Path) -> str:
+    """A file's text.
+
+    Raises:
+        PromptError: the file is missing, too large, or not UTF-8.
+    """
     where = printable(path)
     try:
         if not path.is_file():
@@ -57,7 +62,7 @@ def _decode(path: Path) -> str:
         raise PromptError(f"{where}:{line}: not UTF-8 (byte {error.start}); save the file as UTF-8") from None
 
 
-def _with_own_ids(entries: list[Entry]) -> list[Entry]:
+def with_own_ids(entries: list[Entry]) -> list[Entry]:
     """Number repeated texts that were named after themselves: published sets do repeat a prompt."""
     seen: Counter[str] = Counter()
     result = []
