@@ -1,46 +1,53 @@
-"""Moments of real images' features, by aspect ratio: what generated images are compared with by Frechet distance."""
+"""Real images' features and their moments, by aspect ratio: what sets of generated images are compared with."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import numpy as np
-import torch
 
-from evalsuite.errors import InputError
-from evalsuite.files import read_regular, write_atomically
+from evalsuite.moments import Floats, Moments, Rows, as_floats, centre, moments
+from evalsuite.reference_file import read_parts, write_parts
+
+__all__ = [
+    "ANY",
+    "BUNDLED",
+    "Floats",
+    "Moments",
+    "Reference",
+    "Rows",
+    "as_floats",
+    "build_reference",
+    "centre",
+    "load_reference",
+    "moments",
+    "some_rows",
+    "write_reference",
+]
 
 BUNDLED = Path(__file__).parent / "encoders" / "data" / "reference.npz"
-LARGEST = 256 << 20
-"""Bytes of a reference file, packed or unpacked: five aspects of 2048 dimensions fit."""
-
-Floats: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-
-
-class Moments(NamedTuple):
-    """Mean (d,) and covariance (d, d), divisor n - 1, of n feature rows, in float64."""
-
-    mean: Floats
-    covariance: Floats
-    n: int
+ANY = "any"
+"""In place of an aspect ratio: images of all ratios together."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Moments of reference images.
+    """Reference images as one network sees them.
 
     Attributes:
-        aspects: aspect ratio, such as ``16:9``, to moments.
+        aspects: aspect ratio, such as ``16:9``, or ANY, to moments.
         extractor: the encoder's id.
-        fingerprint: the encoder's, so that features of another one are never compared with these.
+        fingerprint: the encoder's, so that features of another one are never compared with these; empty where the
+            extractor is only claimed and its weights were not there to ask.
         preprocessing: in words.
-        sha256: of the file.
+        sha256: of the file, or of what it was made from.
+        features: the same keys to features (n', d) float32, all or some of those behind the moments; empty where
+            none were kept.
+        claimed: whether the extractor is the user's word for the file of another tool, which does not say it.
     """
 
     aspects: Mapping[str, Moments]
@@ -48,9 +55,25 @@ class Reference:
     fingerprint: str
     preprocessing: str
     sha256: str
+    features: Mapping[str, Rows] = field(default_factory=dict)
+    claimed: bool = False
+    _mixtures: dict[Any, Moments] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _chosen: dict[Any, Rows] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def missing(self, aspects: Collection[str]) -> list[str]:
+        """Which of these aspect ratios it has no moments for, sorted; none where it has ANY."""
+        return [] if ANY in self.aspects else sorted(set(aspects) - set(self.aspects))
+
+    def made_by(self, extractor: str, fingerprint: str) -> bool:
+        """Whether an encoder's features may be compared with these."""
+        same = self.fingerprint == fingerprint
+        return same or (self.claimed and not self.fingerprint and self.extractor == extractor)
 
     def mixture(self, images: Mapping[str, int]) -> Moments:
         """Moments of the mixture that has the same share of each aspect ratio as some images.
+
+        Where it lacks one of their ratios and has ANY, those of ANY. The same shares in a row give the same object,
+        whose factor is then computed once.
 
         Args:
             images: aspect ratio to number of images; not all zero.
@@ -58,41 +81,68 @@ class Reference:
         Raises:
             KeyError: an aspect that the reference does not have.
         """
-        total = sum(images.values())
-        shares = [(count / total, self.aspects[aspect]) for aspect, count in sorted(images.items()) if count]
-        mean = sum((share * m.mean for share, m in shares), start=np.zeros(()))
-        second = sum((share * (m.covariance + np.outer(m.mean, m.mean)) for share, m in shares), start=np.zeros(()))
-        return Moments(mean, second - np.outer(mean, mean), sum(m.n for _, m in shares))
+        shares = _shares(images, self.aspects)
+        if len(shares) == 1:
+            return self.aspects[shares[0][0]]
+        if shares not in self._mixtures:
+            self._mixtures.clear()  # a mixture is large, and a run asks for the same one again and again
+            self._mixtures[shares] = _mix([(float(share), self.aspects[aspect]) for aspect, share in shares])
+        return self._mixtures[shares]
+
+    def rows(self, images: Mapping[str, int]) -> Rows | None:
+        """The kept features (n', d), as many as have the same share of each aspect ratio as some images.
+
+        Ratios that it lacks, and the object returned, are as in `mixture`.
+
+        Args:
+            images: aspect ratio to number of images; not all zero.
+
+        Returns:
+            None where fewer than two features were kept for these ratios.
+        """
+        kept = {aspect: rows for aspect, rows in self.features.items() if len(rows)}
+        try:
+            shares = _shares(images, kept)
+        except KeyError:
+            return None
+        if shares not in self._chosen:
+            self._chosen.clear()
+            whole = min(len(kept[aspect]) / share for aspect, share in shares)
+            parts = [_spread(kept[aspect], max(1, int(share * whole))) for aspect, share in shares]
+            found = parts[0].view() if len(parts) == 1 else np.concatenate(parts)
+            found.flags.writeable = False  # so that what is computed from it once holds
+            self._chosen[shares] = found
+        found = self._chosen[shares]
+        return found if len(found) > 1 else None
 
 
-def moments(features: np.ndarray[Any, Any]) -> Moments:
-    """Moments of features (n, d), n >= 2, computed in float64.
-
-    Raises:
-        ValueError: fewer than two rows.
-    """
-    mean, centred = centre(features)
-    rows = torch.from_numpy(centred)
-    return Moments(mean, as_floats(rows.T @ rows) / (len(rows) - 1), len(rows))
-
-
-def centre(features: np.ndarray[Any, Any]) -> tuple[Floats, Floats]:
-    """Mean (d,) of features (n, d), and the features (n, d) without it, in float64.
-
-    Raises:
-        ValueError: fewer than two rows.
-    """
-    rows = np.asarray(features, dtype=np.float64)
-    if rows.ndim != 2 or len(rows) < 2:
-        raise ValueError(f"a covariance needs features (n, d) with n >= 2, got {rows.shape}")
-    mean = rows.mean(axis=0)
-    return mean, rows - mean
+def _shares(images: Mapping[str, int], known: Collection[str]) -> tuple[tuple[str, Fraction], ...]:
+    """Aspect ratio and share, sorted; ANY alone where that has to stand in for one that is not known."""
+    total = sum(images.values())
+    shares = {aspect: Fraction(count, total) for aspect, count in images.items() if count}
+    lacking = sorted(shares.keys() - set(known))
+    if lacking and ANY not in known:
+        raise KeyError(lacking[0])
+    return ((ANY, Fraction(1)),) if lacking else tuple(sorted(shares.items()))
 
 
-def as_floats(values: torch.Tensor) -> Floats:
-    """A float64 tensor as an array."""
-    array: Floats = values.numpy()
-    return array
+def _spread(rows: Rows, count: int) -> Rows:
+    """So many of the rows at equal distances: where they are sorted by what they show, of everything some."""
+    return rows if count >= len(rows) else rows[np.arange(count) * len(rows) // count]
+
+
+def _mix(parts: list[tuple[float, Moments]]) -> Moments:
+    """By the law of total covariance; n is 0 where one of them does not know it."""
+    mean = sum((share * m.mean for share, m in parts), start=np.zeros(()))
+    second = sum((share * (m.covariance + np.outer(m.mean, m.mean)) for share, m in parts), start=np.zeros(()))
+    n = sum(m.n for _, m in parts) if all(m.n for _, m in parts) else 0
+    return Moments(mean, second - np.outer(mean, mean), n)
+
+
+def some_rows(features: np.ndarray[Any, Any], most: int) -> Rows:
+    """At most so many rows of features (n, d), drawn without replacement in random order, the same on every call."""
+    order = np.random.default_rng(0).permutation(len(features))[:most]
+    return np.asarray(features[order], dtype=np.float32)
 
 
 def build_reference(
@@ -102,30 +152,27 @@ def build_reference(
     extractor: str,
     fingerprint: str,
     preprocessing: str,
+    keep: int = 0,
 ) -> Reference:
-    """Write a reference file (.npz) and read it back.
+    """Write the reference file (.npz) of features and read it back.
 
     Args:
         path: where to.
-        features: aspect ratio to features (n, d) of real images in it.
+        features: aspect ratio, or ANY, to features (n, d) of real images in it.
         extractor: id of the encoder that made the features.
         fingerprint: the encoder's.
         preprocessing: the encoder's, in words.
+        keep: so many features of each aspect ratio are kept beside the moments.
     """
-    found = {aspect: moments(rows) for aspect, rows in sorted(features.items())}
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        aspects=np.array(list(found)),
-        mu=np.stack([m.mean for m in found.values()]),
-        sigma=np.stack([m.covariance for m in found.values()]),
-        n=np.array([m.n for m in found.values()]),
-        extractor=np.array(extractor),
-        fingerprint=np.array(fingerprint),
-        preprocessing=np.array(preprocessing),
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, buffer.getvalue())
+    found = {aspect: moments(rows) for aspect, rows in features.items()}
+    kept = {aspect: some_rows(rows, keep) for aspect, rows in features.items() if keep}
+    return write_reference(Reference(found, extractor, fingerprint, preprocessing, "", kept), path)
+
+
+def write_reference(reference: Reference, path: Path) -> Reference:
+    """Write a reference as a file (.npz) and read it back, with the file's SHA-256."""
+    words = {name: getattr(reference, name) for name in ("extractor", "fingerprint", "preprocessing")}
+    write_parts(path, reference.aspects, reference.features, words, reference.claimed)
     return load_reference(path)
 
 
@@ -135,49 +182,5 @@ def load_reference(path: Path = BUNDLED) -> Reference:
     Raises:
         InputError: missing, too large, or not the arrays that build_reference writes.
     """
-    try:
-        data = read_regular(path, LARGEST)
-        arrays = _read_arrays(data)
-        aspects = _check_moments(arrays)
-        words = {name: str(arrays[name].reshape(()).item()) for name in ("extractor", "fingerprint", "preprocessing")}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read as a reference ({error}); name another file") from error
-    except (ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a reference file ({error}); make it with build_reference") from error
-    return Reference(aspects, sha256=hashlib.sha256(data).hexdigest(), **words)
-
-
-def _read_arrays(data: bytes) -> dict[str, np.ndarray[Any, Any]]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > LARGEST:
-        raise ValueError(f"it unpacks to {unpacked} bytes, more than {LARGEST}")
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
-
-
-def _check_moments(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Moments]:
-    names, mean, covariance, n = (arrays[name] for name in ("aspects", "mu", "sigma", "n"))
-    count, width = len(names), mean.shape[-1] if mean.ndim else 0
-    shapes = (mean.shape, covariance.shape, n.shape)
-    if not count or shapes != ((count, width), (count, width, width), (count,)):
-        raise ValueError(f"{count} aspects with mu, sigma and n of shapes {shapes}")
-    if names.dtype.kind != "U" or len(set(names.tolist())) != count:
-        raise ValueError("aspects must be different strings")
-    if mean.dtype.kind != "f" or covariance.dtype.kind != "f" or n.dtype.kind not in "iu" or (n < 2).any():
-        raise ValueError("mu and sigma must be floats, n whole numbers of at least 2")
-    found = {}
-    for i, name in enumerate(names.tolist()):
-        found[name] = Moments(mean[i].astype(np.float64), covariance[i].astype(np.float64), int(n[i]))
-        _check_covariance(name, found[name])
-    return found
-
-
-def _check_covariance(name: str, found: Moments) -> None:
-    if not (np.isfinite(found.mean).all() and np.isfinite(found.covariance).all()):
-        raise ValueError(f"aspect {name} has values that are not finite")
-    tolerance = 1e-6 * abs(float(np.trace(found.covariance)))
-    if np.abs(found.covariance - found.covariance.T).max() > tolerance:
-        raise ValueError(f"the covariance of aspect {name} is not symmetric")
-    if float(torch.linalg.eigvalsh(torch.from_numpy(found.covariance)).min()) < -tolerance:
-        raise ValueError(f"the covariance of aspect {name} has a negative eigenvalue")
+    parts = read_parts(path)
+    return Reference(parts.aspects, sha256=parts.sha256, features=parts.features, claimed=parts.claimed, **parts.words)

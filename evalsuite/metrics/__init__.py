@@ -8,34 +8,44 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from evalsuite.metrics.families import FAMILIES
+
 if TYPE_CHECKING:
     from evalsuite.metrics.clip_direction import CLIPDirection
     from evalsuite.metrics.clip_score import CLIPScore
+    from evalsuite.metrics.cmmd import CMMD
     from evalsuite.metrics.fid import FrechetDistance
     from evalsuite.metrics.hps import HPS
+    from evalsuite.metrics.kid import KernelDistance
     from evalsuite.metrics.v_variance import VVariance
 
-__all__ = ["CATALOG", "HPS", "CLIPDirection", "CLIPScore", "FrechetDistance", "VVariance"]
+__all__ = [
+    "CATALOG",
+    "CMMD",
+    "HPS",
+    "CLIPDirection",
+    "CLIPScore",
+    "FrechetDistance",
+    "KernelDistance",
+    "VVariance",
+]
 
-CATALOG: dict[str, str] = {
-    "hps": "evalsuite.metrics.hps",
-    "clip_score": "evalsuite.metrics.clip_score",
-    "clip_direction": "evalsuite.metrics.clip_direction",
-    "fid": "evalsuite.metrics.fid",
-    "v_variance": "evalsuite.metrics.v_variance",
-}
-"""Name to module. A metric module has MEASURES, a tuple of evalsuite.metrics.base.Measure."""
+CATALOG: dict[str, str] = {name: family.target for name, family in FAMILIES.items()}
+"""Name to what makes its measures; see evalsuite.metrics.families."""
 
 CLASSES: dict[str, str] = {
-    "HPS": "hps",
-    "CLIPScore": "clip_score",
-    "CLIPDirection": "clip_direction",
-    "FrechetDistance": "fid",
-    "VVariance": "v_variance",
+    "CMMD": "evalsuite.metrics.cmmd",
+    "HPS": "evalsuite.metrics.hps",
+    "CLIPScore": "evalsuite.metrics.clip_score",
+    "CLIPDirection": "evalsuite.metrics.clip_direction",
+    "FrechetDistance": "evalsuite.metrics.fid",
+    "KernelDistance": "evalsuite.metrics.kid",
+    "VVariance": "evalsuite.metrics.v_variance",
 }
+"""Class to module."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in CLASSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(CATALOG[CLASSES[name]]), name)
+    return getattr(import_module(CLASSES[name]), name)

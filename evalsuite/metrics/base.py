@@ -11,18 +11,22 @@ import numpy as np
 from evalsuite.metrics.cards import MetricCard
 from evalsuite.reference import Reference
 from evalsuite.samples import Sample
-from evalsuite.stats import Interval, clustered_mean
+from evalsuite.stats import Interval, cluster_error, clustered_mean, interval
 
 Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 Mask: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 
-USES = ("encoder", "preference", "reference", "trace")
-"""What a measure can be computed from: CLIP features, the preference head, reference moments, sampling paths."""
+USES = ("encoder", "images", "preference", "reference", "rows", "trace")
+"""What a measure can be computed from: features of images and texts, of images alone, what a preference head makes of
+them, moments of reference images, their features too, sampling paths."""
 
 
 class Estimate(NamedTuple):
-    """A number over the images of one slice, with its interval; value is None where it is not defined."""
+    """A number over the images of one slice, with its interval; value is None where it is not defined.
+
+    A number that is no mean has influences: sample id to what that image moves it by; they add to 0.
+    """
 
     value: float | None
     low: float | None
@@ -30,10 +34,14 @@ class Estimate(NamedTuple):
     n: int
     method: str
     note: str = ""
+    influences: Mapping[str, float] | None = None
 
 
 class Features(NamedTuple):
-    """Rows of unit length (n, d) float32, one of the image and one of the text per sample."""
+    """Rows (n, d) float32, one of the image and one of the text per sample, of unit length where texts are encoded.
+
+    Texts that no metric asked for have rows (n, 0).
+    """
 
     image: Array
     text: Array
@@ -89,6 +97,7 @@ class Measure(NamedTuple):
         uses: what it is computed from, of USES; part of its protocol.
         by_tag: whether it is reported by tag as well as by aspect ratio.
         version: raised when the same inputs give another number; part of its protocol.
+        weights: sample id to what its value counts in the estimate, a weighted mean; None where all count the same.
     """
 
     card: MetricCard
@@ -97,6 +106,7 @@ class Measure(NamedTuple):
     uses: frozenset[str]
     by_tag: bool = True
     version: int = 1
+    weights: Callable[[Inputs], Mapping[str, float]] | None = None
 
 
 def cluster_of(sample: Sample) -> str:
@@ -126,6 +136,25 @@ def mean_estimate(values: Mapping[str, float], inputs: Inputs, note: str = "") -
 def from_interval(found: Interval, n: int, note: str = "") -> Estimate:
     """An interval over n images as an estimate."""
     return Estimate(found.value, found.low, found.high, n, found.method, note)
+
+
+def by_influence(
+    inputs: Inputs, value: float, influences: np.ndarray[tuple[int, ...], np.dtype[np.float64]], note: str = ""
+) -> Estimate:
+    """An estimate that is no mean, with its interval clustered by prompt.
+
+    Args:
+        inputs: the slice, n images.
+        value: of the number.
+        influences: (n,) its derivative as weight moves to each image; they add to 0.
+        note: caveats.
+    """
+    n = len(inputs.samples)
+    names, members = np.unique(np.array([cluster_of(sample) for sample in inputs.samples]), return_inverse=True)
+    sums = np.bincount(members, weights=influences)
+    found = interval(value, cluster_error(sums.tolist(), n), len(names))
+    own = {sample.id: moved for sample, moved in zip(inputs.samples, (influences / n).tolist(), strict=True)}
+    return from_interval(found, n, note)._replace(method=f"influence, {found.method}", influences=own)
 
 
 def truncation_note(inputs: Inputs) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from evalsuite.metrics.families import FAMILIES
+from evalsuite.scorers import SCENES, ScorerName, scorer_name
+
 
 @dataclass(frozen=True, slots=True)
 class MetricCard:
@@ -34,91 +37,204 @@ class MetricCard:
 
 MEAN_INTERVAL = "95 % Student t of the mean, robust to dependence between images of one prompt or its edits"
 RATIO_INTERVAL = "95 % Student t of a ratio of sums by the delta method, clustered by prompt"
-SCENES = (
+BUNDLED = (
     "the bundled scorer, trained on captioned emoji scenes; it sees colours, numbers and layout, hardly tells names "
     "apart yet, and says little about other pictures"
 )
 
-HPS = MetricCard(
-    name="hps@scenes",
-    title="Preference score",
-    meaning=(
+RULES = {
+    "hf": "the shortest side scaled to the network's, the centre cut out (PIL bicubic)",
+    "ip2p": "squeezed to the network's square (bicubic, not antialiased)",
+    "letterbox": "the longest side scaled to the network's, the rest grey (bicubic, antialiased)",
+    "tf1": "bilinear as in TensorFlow 1, not antialiased",
+    "antialias": "bilinear, antialiased, as torchmetrics does by default",
+    "clean": "bicubic in float by PIL, as clean-fid does",
+    "pytorch-fid": "bilinear, not antialiased, to [-1, 1], as pytorch-fid does",
+    "noaa": "bicubic, not antialiased, as torchvision before 0.17",
+    "hpsv2": "by the package hpsv2 itself",
+}
+"""How images are brought to a network's size, by rule."""
+
+
+def network_words(scorer: ScorerName) -> str:
+    """What looks at the images, for a sentence."""
+    if scorer.kind == "scenes":
+        return BUNDLED
+    name = {
+        "hps": f"the network of HPS {scorer.network} (open_clip ViT-H-14), images letterboxed as hpsv2 does",
+        "clip": f"CLIP {scorer.network}",
+        "inception": "Inception-v3 of the TensorFlow FID",
+        "dinov2": "DINOv2 ViT-L/14, images resized by PIL bicubic",
+    }[scorer.kind]
+    return f"{name}; images resized: {RULES[scorer.rule]}" if scorer.rule else name
+
+
+def hps(scorer: ScorerName) -> MetricCard:
+    """Of the preference score."""
+    head = (
         "100 x cosine of image and prompt after a preference head. The head was trained by HPSv2's pairwise recipe, on "
-        f"synthetic preferences (a real render over a degraded or wrong one), over {SCENES}. Not the published HPS."
-    ),
-    range="-100 to 100",
-    unit="100 x cosine",
-    higher_is_better=True,
-    comparable="same prompts, sizes and protocol; not with hps@v2 or hps@v2.1",
-    interval=MEAN_INTERVAL,
-    sources=("arXiv:2306.09341",),
-)
-CLIP_SCORE = MetricCard(
-    name="clip_score@scenes",
-    title="CLIP score",
-    meaning=f"Mean of 100 x max(cosine of image and prompt, 0) under {SCENES}. Long prompts keep their end token.",
-    range="0 to 100",
-    unit="100 x cosine",
-    higher_is_better=True,
-    comparable="same prompts, sizes and protocol; not with a CLIP score of another network",
-    interval=MEAN_INTERVAL,
-    sources=("arXiv:2104.08718",),
-)
-CLIP_DIRECTION = MetricCard(
-    name="clip_direction@scenes",
-    title="CLIP directional similarity",
-    meaning=(
-        "Mean cosine between the change of the image and the change of its prompt: features of unit length are "
-        "subtracted, an edited prompt's image minus its base prompt's at the same size and seed. Pairs in which either "
-        "change is shorter than 0.001 have no direction; they are left out and counted."
-    ),
-    range="-1 to 1",
-    unit="cosine",
-    higher_is_better=True,
-    comparable="same prompt pairs, sizes and protocol; read beside clip_image_similarity, as drastic change raises it",
-    interval=MEAN_INTERVAL,
-    sources=("arXiv:2108.00946", "arXiv:2211.09800"),
-)
-CLIP_IMAGE_SIMILARITY = MetricCard(
-    name="clip_image_similarity@scenes",
-    title="CLIP image similarity",
-    meaning="Mean cosine between the image of an edited prompt and that of its base prompt at the same size and seed.",
-    range="-1 to 1",
-    unit="cosine",
-    higher_is_better=None,
-    comparable="same prompt pairs, sizes and protocol",
-    interval=MEAN_INTERVAL,
-    sources=("arXiv:2211.09800",),
-)
-FID = MetricCard(
-    name="fid@scenes",
-    title="Frechet distance",
-    meaning=(
-        "Frechet distance of Gaussians fitted to the features of the images and of reference renders in the same mix "
-        f"of aspect ratios, under {SCENES}. It falls with the number of images whatever their quality. "
-        "Not the published FID."
-    ),
-    range="0 and up",
-    unit="squared feature distance",
-    higher_is_better=False,
-    comparable="equal number of images, same prompts, sizes, reference and protocol",
-    interval="95 % Student t from influence functions, clustered by prompt, for the expected distance at this n",
-    sources=("arXiv:1706.08500", "arXiv:1911.07023"),
-)
-FID_INFINITY = MetricCard(
-    name="fid_infinity@scenes",
-    title="Frechet distance without sampling bias",
-    meaning=(
-        "fid extrapolated to infinitely many images: twice the distance at n images minus the mean distance at n / 2, "
-        "over random halves of the prompts. Given from twice as many images as feature dimensions on."
-    ),
-    range="about 0 and up",
-    unit="squared feature distance",
-    higher_is_better=False,
-    comparable="same prompts, sizes, reference and protocol",
-    interval="95 % Student t from influence functions, clustered by prompt",
-    sources=("arXiv:1911.07023",),
-)
+        "synthetic preferences (a real render over a degraded or wrong one), over"
+    )
+    bundled = scorer.kind == "scenes"
+    return MetricCard(
+        name=f"hps@{scorer.id}",
+        title="Preference score",
+        meaning=(
+            f"{head} {network_words(scorer)}. Not the published HPS."
+            if bundled
+            else f"100 x cosine of image and prompt, in fp32 and without logit scale, under {network_words(scorer)}."
+        ),
+        range="-100 to 100",
+        unit="100 x cosine",
+        higher_is_better=True,
+        comparable=f"same prompts, sizes and protocol; not with {'hps@v2' if bundled else 'another version'}",
+        interval=MEAN_INTERVAL,
+        sources=("arXiv:2306.09341",),
+    )
+
+
+def hps_hpdv2(scorer: ScorerName) -> MetricCard:
+    """Of the HPDv2 benchmark's own average."""
+    return MetricCard(
+        name=f"hpdv2@{scorer.id}",
+        title="HPDv2 benchmark",
+        meaning=(
+            "hps as the HPDv2 benchmark averages it: a style is the mean of the means of 80 consecutive images, all is "
+            "the mean over images; the note gives the standard deviation of those means, which is no standard error."
+        ),
+        range="-100 to 100",
+        unit="100 x cosine",
+        higher_is_better=True,
+        comparable="HPDv2's own 3,200 prompts, the same image format and protocol",
+        interval=MEAN_INTERVAL,
+        sources=("arXiv:2306.09341",),
+    )
+
+
+def clip_score(scorer: ScorerName) -> MetricCard:
+    """Of the CLIP score."""
+    return MetricCard(
+        name=f"clip_score@{scorer.id}",
+        title="CLIP score",
+        meaning=(
+            f"Mean of 100 x max(cosine of image and prompt, 0) under {network_words(scorer)}. Long prompts keep their "
+            "end token."
+        ),
+        range="0 to 100",
+        unit="100 x cosine",
+        higher_is_better=True,
+        comparable="same prompts, sizes and protocol; not with a CLIP score of another network",
+        interval=MEAN_INTERVAL,
+        sources=("arXiv:2104.08718",),
+    )
+
+
+def clip_direction(scorer: ScorerName) -> tuple[MetricCard, MetricCard]:
+    """Of directional similarity, and of the image similarity beside it."""
+    pairs = "same prompt pairs, sizes and protocol"
+    direction = MetricCard(
+        name=f"clip_direction@{scorer.id}",
+        title="CLIP directional similarity",
+        meaning=(
+            "Mean cosine between the change of the image and the change of its prompt: features of unit length are "
+            "subtracted, an edited prompt's image minus its base prompt's at the same size and seed. Pairs in which "
+            "either change is shorter than 0.001 have no direction; they are left out and counted. The note gives the "
+            f"mean with the prompts shuffled. Features: {network_words(scorer)}."
+        ),
+        range="-1 to 1",
+        unit="cosine",
+        higher_is_better=True,
+        comparable=f"{pairs}; read beside clip_image_similarity, as drastic change raises it",
+        interval=MEAN_INTERVAL,
+        sources=("arXiv:2108.00946", "arXiv:2211.09800"),
+    )
+    image = MetricCard(
+        name=f"clip_image_similarity@{scorer.id}",
+        title="CLIP image similarity",
+        meaning=(
+            "Mean cosine between the image of an edited prompt and that of its base prompt at the same size and seed."
+        ),
+        range="-1 to 1",
+        unit="cosine",
+        higher_is_better=None,
+        comparable=pairs,
+        interval=MEAN_INTERVAL,
+        sources=("arXiv:2211.09800",),
+    )
+    return direction, image
+
+
+def frechet(scorer: ScorerName, family: str = "fid") -> tuple[MetricCard, MetricCard]:
+    """Of a Frechet distance, and of its extrapolation."""
+    distance = MetricCard(
+        name=f"{family}@{scorer.id}",
+        title="Frechet distance",
+        meaning=(
+            "Frechet distance of Gaussians fitted to the features of the images and of reference images, in the same "
+            f"mix of aspect ratios where the reference has them, under {network_words(scorer)}. It falls with the "
+            f"number of images whatever their quality.{' Not the published FID.' * (scorer.kind == 'scenes')}"
+        ),
+        range="0 and up",
+        unit="squared feature distance",
+        higher_is_better=False,
+        comparable="equal number of images, same prompts, sizes, reference and protocol",
+        interval="95 % Student t from influence functions, clustered by prompt, for the expected distance at this n",
+        sources=("arXiv:1706.08500", "arXiv:1911.07023"),
+    )
+    infinity = MetricCard(
+        name=f"{family}_infinity@{scorer.id}",
+        title="Frechet distance without sampling bias",
+        meaning=(
+            f"{family} extrapolated to infinitely many images: twice the distance at n images minus the mean distance "
+            "at n / 2, over random halves of the prompts. Given from twice as many images as feature dimensions on."
+        ),
+        range="about 0 and up",
+        unit="squared feature distance",
+        higher_is_better=False,
+        comparable="same prompts, sizes, reference and protocol",
+        interval="95 % Student t from influence functions, clustered by prompt",
+        sources=("arXiv:1911.07023",),
+    )
+    return distance, infinity
+
+
+def kid(scorer: ScorerName) -> MetricCard:
+    """Of the kernel distance."""
+    return MetricCard(
+        name=f"kid@{scorer.id}",
+        title="Kernel distance",
+        meaning=(
+            "1000 x squared maximum mean discrepancy of the features of the images and of reference images, with "
+            f"kernel (x.y / d + 1)^3, without bias at any n (it can be below 0), under {network_words(scorer)}."
+        ),
+        range="about 0 and up",
+        unit="1000 x squared discrepancy",
+        higher_is_better=False,
+        comparable="same prompts, sizes, reference and protocol",
+        interval="95 % Student t from the kernel's projection, clustered by prompt; the reference is taken as given",
+        sources=("arXiv:1801.01401",),
+    )
+
+
+def cmmd(scorer: ScorerName) -> MetricCard:
+    """Of the CLIP maximum mean discrepancy."""
+    return MetricCard(
+        name=f"cmmd@{scorer.id}",
+        title="CLIP maximum mean discrepancy",
+        meaning=(
+            "1000 x squared maximum mean discrepancy between unit CLIP features of the images and of reference images, "
+            "Gaussian kernel of width 10, without bias (the published code keeps the diagonal, which adds about "
+            f"5 / n + 5 / m for n images and m references); features: {network_words(scorer)}."
+        ),
+        range="about 0 and up",
+        unit="1000 x squared discrepancy",
+        higher_is_better=False,
+        comparable="same prompts, sizes, reference and protocol",
+        interval="95 % Student t from the kernel's projection, clustered by prompt; the reference is taken as given",
+        sources=("arXiv:2401.09603",),
+    )
+
+
 V_VARIANCE = MetricCard(
     name="v_variance@trajectory",
     title="Velocity variance along the path",
@@ -145,11 +261,25 @@ V_VARIANCE_CONDITIONAL = MetricCard(
     sources=("arXiv:2209.03003",),
 )
 
-CARDS: dict[str, tuple[MetricCard, ...]] = {
-    "hps": (HPS,),
-    "clip_score": (CLIP_SCORE,),
-    "clip_direction": (CLIP_DIRECTION, CLIP_IMAGE_SIMILARITY),
-    "fid": (FID, FID_INFINITY),
-    "v_variance": (V_VARIANCE, V_VARIANCE_CONDITIONAL),
-}
-"""Of every metric of the catalogue: the headline first, then its companions."""
+
+def cards_of(family: str, scorer: ScorerName | None) -> tuple[MetricCard, ...]:
+    """The cards of a family of ours with a network: the headline first, then its companions."""
+    if scorer is None:
+        return (V_VARIANCE, V_VARIANCE_CONDITIONAL)
+    if family in ("fid", "fd"):
+        return frechet(scorer, family)
+    if family == "clip_direction":
+        return clip_direction(scorer)
+    one = {"hps": hps, "clip_score": clip_score, "kid": kid, "cmmd": cmmd, "hpdv2": hps_hpdv2}[family]
+    return (one(scorer),)
+
+
+def bundled(family: str) -> tuple[MetricCard, ...]:
+    """The cards of a family with the network that needs no download."""
+    return cards_of(family, SCENES if FAMILIES[family].kinds else None)
+
+
+def published(family: str) -> tuple[MetricCard, ...]:
+    """The cards of a family with its published network; none where it has none."""
+    name = FAMILIES[family].published
+    return cards_of(family, scorer_name(name)) if name else ()

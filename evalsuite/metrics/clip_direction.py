@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from evalsuite.metrics import cards
 from evalsuite.metrics.base import Estimate, Inputs, Measure, mean_estimate, notes, truncation_note
 from evalsuite.metrics.mean import MeanScore
+from evalsuite.scorers import ScorerName
 
-CARD = cards.CLIP_DIRECTION
 SHORTEST = 1e-3
 """Length under which the difference of two unit fp32 features is rounding, not a direction."""
 USES = frozenset({"encoder"})
@@ -136,7 +136,10 @@ def _pair_note(inputs: Inputs, scored: int) -> str:
     )
 
 
-MEASURES = (
-    Measure(CARD, estimate, per_image, USES),
-    Measure(cards.CLIP_IMAGE_SIMILARITY, estimate_image_similarity, image_similarity, USES),
-)
+def measures(scorer: ScorerName) -> tuple[Measure, ...]:
+    """With a network: the direction, and the image similarity beside it."""
+    direction, image = cards.clip_direction(scorer)
+    return (
+        Measure(direction, estimate, per_image, USES),
+        Measure(image, estimate_image_similarity, image_similarity, USES),
+    )

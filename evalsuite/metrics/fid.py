@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 from evalsuite.metrics import cards
-from evalsuite.metrics.base import (
-    Estimate,
-    Inputs,
-    Measure,
-    cluster_of,
-    from_interval,
-    no_image_values,
-    notes,
-)
-from evalsuite.metrics.frechet import frechet_distance, frechet_distance_of, frechet_infinity, influences
+from evalsuite.metrics.base import Estimate, Inputs, Measure, by_influence, cluster_of, no_image_values, notes
+from evalsuite.metrics.frechet import distance_with_influences, frechet_distance, frechet_infinity, influences
+from evalsuite.moments import MomentSums
 from evalsuite.reference import Moments
-from evalsuite.stats import cluster_error, interval
+from evalsuite.scorers import ScorerName
 
-CARD = cards.FID
-USES = frozenset({"encoder", "reference"})
+USES = frozenset({"images", "reference"})
 PUBLISHED_N = 2048
 """Fewest images of a Frechet distance that papers report: the width of Inception's features."""
 
@@ -55,12 +46,9 @@ class FrechetDistance(Metric):
 
     def update(self, features: Tensor) -> None:
         """Add features (n, d)."""
-        # About the reference's mean, so that the sums do not cancel when the spread is small.
-        centre = torch.from_numpy(self.reference.mean).to(features.device)
-        rows = features.double() - centre  # (n, d)
-        self.total += rows.sum(0)
-        self.outer += rows.T @ rows
-        self.count += len(rows)
+        sums = self._sums()
+        sums.add(features)  # in place
+        self.count += len(features)
 
     def compute(self) -> Tensor:
         """The distance, a float64 scalar.
@@ -68,13 +56,15 @@ class FrechetDistance(Metric):
         Raises:
             ValueError: fewer than two rows were added.
         """
-        n = int(self.count)
-        if n < 2:
-            raise ValueError(f"a Frechet distance needs at least 2 images, got {n}")
-        mean = self.total / n
-        covariance = (self.outer - n * torch.outer(mean, mean)) / (n - 1)
-        found = Moments(mean.cpu().numpy() + self.reference.mean, covariance.cpu().numpy(), n)
-        return torch.tensor(frechet_distance(found, self.reference), dtype=torch.float64, device=self.total.device)
+        if self.count < 2:
+            raise ValueError(f"a Frechet distance needs at least 2 images, got {int(self.count)}")
+        value = frechet_distance(self._sums().moments(), self.reference)
+        return torch.tensor(value, dtype=torch.float64, device=self.total.device)
+
+    def _sums(self) -> MomentSums:
+        """About the reference's mean: the same on every rank, so that states add up."""
+        shift = torch.from_numpy(self.reference.mean).to(self.total.device)
+        return MomentSums(shift, self.total, self.outer, int(self.count))
 
 
 def estimate(inputs: Inputs) -> Estimate:
@@ -82,11 +72,10 @@ def estimate(inputs: Inputs) -> Estimate:
     n, reference = len(inputs.samples), _reference(inputs)
     if isinstance(reference, str):
         return Estimate(None, None, None, n, "none", reference)
-    found = interval(frechet_distance_of(inputs.features.image, reference), *_error(inputs, reference))
     few = f"n={n} < {PUBLISHED_N}: not comparable with published FID; use at equal n" if n < PUBLISHED_N else ""
     small = f"n={n} <= d={len(reference.mean)}: the interval is conservative" if n <= len(reference.mean) else ""
     bias = f"the interval is for the expected distance at n={n}; its bias is not removed"
-    return from_interval(found, n, notes(few, small, bias))._replace(method=f"influence, {found.method}")
+    return by_influence(inputs, *distance_with_influences(inputs.features.image, reference), notes(few, small, bias))
 
 
 def estimate_infinity(inputs: Inputs) -> Estimate | None:
@@ -98,8 +87,8 @@ def estimate_infinity(inputs: Inputs) -> Estimate | None:
     value = frechet_infinity(inputs.features.image, reference, clusters)
     if value is None:
         return None
-    found = interval(value, *_error(inputs, reference))
-    return from_interval(found, n)._replace(method=f"half-split extrapolation; influence, {found.method}")
+    found = by_influence(inputs, value, influences(inputs.features.image, reference))
+    return found._replace(method=f"half-split extrapolation; {found.method}")
 
 
 def _reference(inputs: Inputs) -> Moments | str:
@@ -109,20 +98,20 @@ def _reference(inputs: Inputs) -> Moments | str:
     if len(inputs.samples) < 2:
         return "a Frechet distance needs at least 2 images"
     counts = Counter(sample.aspect for sample in inputs.samples)
-    missing = sorted(set(counts) - set(inputs.reference.aspects))
-    if missing:
+    if missing := inputs.reference.missing(counts):
         return f"no reference images of aspect {', '.join(missing)}"
     return inputs.reference.mixture(counts)
 
 
-def _error(inputs: Inputs, reference: Moments) -> tuple[float | None, int]:
-    clusters = [cluster_of(sample) for sample in inputs.samples]
-    names, members = np.unique(np.array(clusters), return_inverse=True)
-    sums = np.bincount(members, weights=influences(inputs.features.image, reference))
-    return cluster_error(sums.tolist(), len(clusters)), len(names)
+def measures(scorer: ScorerName, family: str = "fid") -> tuple[Measure, ...]:
+    """With a network: the distance, and its extrapolation."""
+    distance, infinity = cards.frechet(scorer, family)
+    return (
+        Measure(distance, estimate, no_image_values, USES, by_tag=False),
+        Measure(infinity, estimate_infinity, no_image_values, USES, by_tag=False),
+    )
 
 
-MEASURES = (
-    Measure(CARD, estimate, no_image_values, USES, by_tag=False),
-    Measure(cards.FID_INFINITY, estimate_infinity, no_image_values, USES, by_tag=False),
-)
+def fd_measures(scorer: ScorerName) -> tuple[Measure, ...]:
+    """The same distance, where the network is not the one of FID."""
+    return measures(scorer, "fd")

@@ -8,8 +8,7 @@ from torch import Tensor
 from evalsuite.metrics import cards
 from evalsuite.metrics.base import Estimate, Inputs, Measure, mean_estimate, truncation_note
 from evalsuite.metrics.mean import MeanScore
-
-CARD = cards.HPS
+from evalsuite.scorers import ScorerName
 
 
 def preference_score(image: Tensor, text: Tensor) -> Tensor:
@@ -46,4 +45,6 @@ def estimate(inputs: Inputs) -> Estimate:
     return mean_estimate(per_image(inputs), inputs, truncation_note(inputs))
 
 
-MEASURES = (Measure(CARD, estimate, per_image, frozenset({"encoder", "preference"})),)
+def measures(scorer: ScorerName) -> tuple[Measure, ...]:
+    """With a network: the bundled one has a preference head, HPS is one."""
+    return (Measure(cards.hps(scorer), estimate, per_image, frozenset({"encoder", "preference"})),)

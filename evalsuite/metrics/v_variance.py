@@ -16,7 +16,6 @@ from evalsuite.metrics.base import Estimate, Inputs, Measure, cluster_of, from_i
 from evalsuite.samples import PathStatistics, Sample
 from evalsuite.stats import clustered_ratio
 
-CARD = cards.V_VARIANCE
 Path = Literal["guided", "conditional"]
 USES = frozenset({"trace"})
 FINE = 50
@@ -93,18 +92,29 @@ def per_image(inputs: Inputs, path: Path = "guided") -> dict[str, float]:
     }
 
 
+def weights(inputs: Inputs, path: Path = "guided") -> dict[str, float]:
+    """Sample id to the power of its mean velocity: the ratio of sums is the mean of ratios with these weights."""
+    return {sample.id: statistics["mean_power"] for sample, statistics in _traced(inputs.samples, path)}
+
+
 def _traced(samples: Sequence[Sample], path: Path) -> Iterator[tuple[Sample, PathStatistics]]:
     for sample in samples:
         if sample.trace is not None:
             yield sample, sample.trace[path]
 
 
+def measures(scorer: None = None) -> tuple[Measure, ...]:
+    """No network looks at an image: the trace says it all."""
+    return MEASURES
+
+
 MEASURES = (
-    Measure(CARD, estimate, per_image, USES),
+    Measure(cards.V_VARIANCE, estimate, per_image, USES, weights=weights),
     Measure(
         cards.V_VARIANCE_CONDITIONAL,
         partial(estimate, path="conditional"),
         partial(per_image, path="conditional"),
         USES,
+        weights=partial(weights, path="conditional"),
     ),
 )

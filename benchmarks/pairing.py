@@ -1,0 +1,167 @@
+"""Paired timing: all arms in one process, interleaved round by round, CPU time beside wall time, ratios per round.
+
+A benchmark first shows that its arms did the same work, then times them here; what drifts on a machine (clock,
+neighbours, caches) then reaches all arms alike and falls out of the ratio.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import platform
+import random
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import torch
+
+Clock = Literal["cpu_s", "wall_s"]
+CLOCKS: tuple[Clock, ...] = ("cpu_s", "wall_s")
+
+CONTENDED_LOAD = 0.5
+"""One-minute load average before the start from which wall times are not to be trusted."""
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
+RESAMPLES = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One call of one arm, in seconds; CPU time is of this process and of the children it has waited for."""
+
+    arm: str
+    round: int
+    wall_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Median over rounds of slow / fast, with a 95 % bootstrap interval; no interval from fewer than three rounds."""
+
+    value: float
+    low: float | None
+    high: float | None
+    rounds: int
+
+    def __str__(self) -> str:
+        interval = "no interval" if self.low is None else f"95 % {self.low:.2f} to {self.high:.2f}"
+        return f"{self.value:.2f} ({interval}, {self.rounds} rounds)"
+
+
+def paired(arms: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> list[Timing]:
+    """Time every arm once per round, the order turned round each time (A B, B A, A B, ...).
+
+    Args:
+        arms: what to call, by name; an arm that starts processes must wait for them, so that their time is counted.
+        rounds: at least 3 for jobs of seconds, 7 for jobs of milliseconds.
+        warm: untimed calls of each arm beforehand.
+
+    Returns:
+        ``rounds * len(arms)`` timings in the order in which they ran.
+    """
+    for arm in arms.values():
+        for _ in range(warm):
+            arm()
+    timings = []
+    for number in range(rounds):
+        order = list(arms)[:: 1 if number % 2 == 0 else -1]
+        timings += [_timed(name, number, arms[name]) for name in order]
+    return timings
+
+
+def ratio(timings: Sequence[Timing], slow: str, fast: str, clock: Clock = "cpu_s", seed: int = 0) -> Ratio:
+    """How many times longer ``slow`` takes than ``fast``: the median over rounds of the quotient within a round.
+
+    The interval is the percentile bootstrap of the median of log-ratios, rounds resampled.
+
+    Raises:
+        ValueError: an arm has no timing, or the two have not the same rounds.
+    """
+    slow_s, fast_s = ({t.round: getattr(t, clock) for t in timings if t.arm == arm} for arm in (slow, fast))
+    if not slow_s or slow_s.keys() != fast_s.keys():
+        raise ValueError(f"{slow} has rounds {sorted(slow_s)}, {fast} has {sorted(fast_s)}")
+    logs = [math.log(slow_s[number] / fast_s[number]) for number in sorted(slow_s)]
+    value, n = math.exp(statistics.median(logs)), len(logs)
+    if n < 3:
+        return Ratio(value, None, None, n)
+    draw = random.Random(seed)
+    medians = sorted(statistics.median(draw.choices(logs, k=n)) for _ in range(RESAMPLES))
+    low, high = (math.exp(medians[round(q * (RESAMPLES - 1))]) for q in (0.025, 0.975))
+    return Ratio(value, low, high, n)
+
+
+def median(timings: Sequence[Timing], arm: str, clock: Clock = "cpu_s") -> float:
+    """Median seconds of an arm."""
+    return float(statistics.median(getattr(t, clock) for t in timings if t.arm == arm))
+
+
+def gemm_peak(dtype: torch.dtype, threads: int, seconds: float = 10.0, n: int = 2048) -> float:
+    """Fastest product of two n x n matrices seen in this many seconds, in GFLOP/s: the denominator of efficiency."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        a, b = (torch.ones(n, n, dtype=dtype) for _ in range(2))
+        out = torch.empty(n, n, dtype=dtype)
+        best, stop = math.inf, time.perf_counter() + seconds
+        with torch.inference_mode():
+            torch.mm(a, b, out=out)
+            while (start := time.perf_counter()) < stop:
+                torch.mm(a, b, out=out)
+                best = min(best, time.perf_counter() - start)
+        return 2 * n**3 / best / 1e9 if best < math.inf else math.nan
+    finally:
+        torch.set_num_threads(before)
+
+
+def environment(packages: Iterable[str] = ("torch", "numpy", "pillow")) -> dict[str, object]:
+    """What a reader must know about the machine; call it before the work, since it reads the load average."""
+    load = os.getloadavg()[0]
+    model, flags = _cpu()
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": model,
+        "cpu_flags": [flag for flag in FLAGS if flag in flags],
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "load_before": round(load, 2),
+        "contended": load > CONTENDED_LOAD,
+        "packages": {name: _version(name) for name in packages},
+    }
+
+
+def _timed(name: str, number: int, arm: Callable[[], object]) -> Timing:
+    gc.collect()
+    wall, cpu = time.perf_counter(), _cpu_seconds()
+    arm()
+    return Timing(name, number, time.perf_counter() - wall, _cpu_seconds() - cpu)
+
+
+def _cpu_seconds() -> float:
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
+def _cpu() -> tuple[str, set[str]]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown", set()
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
+    return facts.get("model name", "unknown"), set(facts.get("flags", "").split())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
