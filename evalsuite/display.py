@@ -61,11 +61,9 @@ def results(outcome: Outcome, form: str) -> None:
         folder = str(outcome.folder)
         write(json.dumps({"folder": folder}, ensure_ascii=False) if form == "json" else folder)
     elif form == "table":
-        from evalsuite.publish import title
         from reports import console
 
-        manifest = outcome.manifest
-        shown = console.table(outcome.rows, title=title(manifest), models=manifest.spec.models, notes=outcome.notes)
+        shown = console.table(outcome.rows, title=outcome.title, models=outcome.models, notes=outcome.notes)
         Console().print(shown)
     elif form == "csv":
         from reports.files import write_csv

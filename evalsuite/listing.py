@@ -9,6 +9,8 @@ from typing import Any
 
 import backbones
 from evalsuite.errors import InputError
+from evalsuite.metric_names import parse
+from evalsuite.metrics.families import FAMILIES
 from evalsuite.registry import METRICS, MODELS, PROMPTS
 from prompts import BUNDLED, PromptError, load
 
@@ -22,9 +24,13 @@ def models() -> Facts:
 
 def metrics() -> Facts:
     """Metric names and what they compute."""
-    from evalsuite.metrics.cards import CARDS
+    from evalsuite.metrics.cards import bundled, published
 
-    return METRICS.targets() | {name: f"{cards[0].title} ({cards[0].name})" for name, cards in CARDS.items()}
+    def about(family: str) -> str:
+        cards = [*bundled(family)[:1], *published(family)[:1]]
+        return f"{cards[0].title} ({', '.join(card.name for card in cards)})"
+
+    return METRICS.targets() | {family: about(family) for family in FAMILIES}
 
 
 def prompt_sets() -> Facts:
@@ -73,8 +79,16 @@ def _flat(card: dict[str, Any]) -> Facts:
 
 
 def _metric(name: str) -> list[Facts]:
-    from evalsuite.metrics.cards import CARDS
+    from evalsuite.metrics.cards import MetricCard, bundled, cards_of, published
 
+    family, _, network = name.partition("@")
+    cards: list[MetricCard] = []
+    if network and family in FAMILIES:
+        cards += cards_of(*parse(name))
+    elif not network:
+        for key in FAMILIES:
+            own = [*bundled(key), *published(key)]
+            cards += own if key == name else [card for card in own if card.name.partition("@")[0] == name]
     better = {True: "higher", False: "lower", None: "neither"}
     return [
         {
@@ -88,14 +102,12 @@ def _metric(name: str) -> list[Facts]:
             "interval": card.interval,
             "sources": ", ".join(card.sources),
         }
-        for key, cards in CARDS.items()
         for card in cards
-        if name in (key, card.name, card.name.partition("@")[0])
     ]
 
 
 def _prompts(name: str) -> list[Facts]:
-    if name not in BUNDLED and not Path(name).is_file():
+    if name not in BUNDLED and not Path(name).exists():
         return []
     try:
         found = load(name)

@@ -7,15 +7,21 @@ import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 import reports
+from evalsuite import scorecard
 from evalsuite.errors import Incomplete
-from evalsuite.manifest import Manifest
+from evalsuite.image_set import ImageSet
+from evalsuite.manifest import ELSEWHERE, Manifest
 from evalsuite.records import ImageRecord
 from evalsuite.samples import Sample
+from evalsuite.scorecard import Scorecard
+
+if TYPE_CHECKING:
+    from evalsuite.score import Scores
 
 SERIES = (("guided", "variance"), ("conditional", "variance"), ("guided", "deviation"), ("conditional", "deviation"))
 BUNDLED_NOTE = (
@@ -25,31 +31,44 @@ BUNDLED_NOTE = (
 
 
 def publish(
-    manifest: Manifest,
-    samples: Sequence[Sample],
-    rows: pd.DataFrame,
-    per_image: pd.DataFrame,
-    notes: Sequence[str],
-    folder: Path,
+    rows: pd.DataFrame, per_image: Sequence[Mapping[str, Any]], context: Mapping[str, Any], folder: Path
 ) -> None:
-    """Write the report's files into the run folder.
+    """Write the report's files into a folder.
+
+    Args:
+        rows: the scores in long form.
+        per_image: a line per image, in the order of the table.
+        context: what a report says besides; see `reports.write_all`.
+        folder: that exists.
 
     Raises:
         Incomplete: the disk is full or refuses.
     """
-    place_of = by_plan(manifest)
-    places = [place_of(image) for image in per_image.to_dict("records")]
-    per_image = per_image.iloc[sorted(range(len(places)), key=places.__getitem__)]
     try:
-        reports.write_all(rows, per_image, context(manifest, samples, notes), folder)
+        # Whole numbers stay whole beside what is not there.
+        reports.write_all(rows, pd.DataFrame(per_image, dtype=object), context, folder)
     except OSError as error:
         place = error.filename or folder
         raise Incomplete(f"cannot write the report: {place}: {error.strerror}; repeat the command") from error
 
 
+def keep_scorecards(images: ImageSet, scores: Scores, context: Mapping[str, Any], folder: Path) -> None:
+    """Write ``scores.json``, from which runs are compared.
+
+    Raises:
+        Incomplete: the disk is full or refuses.
+    """
+    run = {name: context[name] for name in ("title", "prompts", "spec", "versions", "command")}
+    about = context["models"]
+    scorecard.write(
+        folder,
+        [Scorecard(name, about[name], run, images.scored(name), scores.metrics[name]) for name in images.models],
+    )
+
+
 def context(manifest: Manifest, samples: Sequence[Sample], notes: Sequence[str]) -> dict[str, Any]:
-    """What a report says besides rows; see `reports.write_all`."""
-    spec = {key: value for key, value in manifest.spec.to_json().items() if key != "output_dir"}
+    """What a run's report says besides rows; see `reports.write_all`."""
+    spec = {key: value for key, value in manifest.spec.to_json().items() if key not in ELSEWHERE}
     return {
         "title": title(manifest),
         "models": {name: _describe(manifest, name) for name in manifest.spec.models},
@@ -62,7 +81,7 @@ def context(manifest: Manifest, samples: Sequence[Sample], notes: Sequence[str])
         "versions": dict(manifest.versions),
         "notes": list(notes),
         "command": command(manifest),
-        "gallery": sorted(map(_gallery, samples), key=by_plan(manifest)),
+        "gallery": sorted(map(pictured, samples), key=by_plan(manifest)),
         "curves": curves(samples),
     }
 
@@ -90,7 +109,7 @@ def command(manifest: Manifest) -> str:
     for key, value in manifest.spec.to_json().items():
         if key == "models":
             words += [word for name in value for word in ("--model", name)]
-        elif value is not None and key != "output_dir":
+        elif value not in (None, "", []) and key not in ELSEWHERE:
             text = ",".join(value) if isinstance(value, list) else str(value)
             words += [f"--{key.replace('_', '-')}", text]
     return shlex.join(words)
@@ -110,9 +129,12 @@ def notes_of(manifest: Manifest, images: Iterable[ImageRecord], rows: pd.DataFra
     for name, facts in manifest.models.items():
         if facts.unknown_words:
             said.append(_unknown(name, facts.unknown_words))
-    if rows is not None and any("@scenes" in metric for metric in rows["metric"]):
-        said.append(BUNDLED_NOTE)
-    return said
+    return [*said, *bundled_note(rows)]
+
+
+def bundled_note(rows: pd.DataFrame | None) -> list[str]:
+    """What is said wherever a number of the bundled scorer is shown."""
+    return [BUNDLED_NOTE] if rows is not None and any("@scenes" in metric for metric in rows["metric"]) else []
 
 
 def curves(samples: Iterable[Sample]) -> pd.DataFrame:
@@ -135,7 +157,8 @@ def _describe(manifest: Manifest, name: str) -> str:
     return f"{size}fingerprint {facts.fingerprint[:12]}"
 
 
-def _gallery(sample: Sample) -> dict[str, Any]:
+def pictured(sample: Sample) -> dict[str, Any]:
+    """A sample for the contact sheet."""
     names = ("model", "prompt_id", "text", "aspect", "width", "height", "index", "tags")
     return {name: getattr(sample, name) for name in names} | {"file": str(sample.file)}
 

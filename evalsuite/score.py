@@ -1,9 +1,9 @@
-"""From the images of a run to rows: features once, then every metric over every slice, in the order of ids."""
+"""From images to rows: features once for each network, then every metric over every slice, in the order of ids."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,27 +11,33 @@ import numpy as np
 from evalsuite.digest import digest
 from evalsuite.encoders.features import CachedFeatures
 from evalsuite.encoders.preference import preference_features
-from evalsuite.encoders.scorer import Scorer, load_scorer
+from evalsuite.encoders.scorer import Scorer
 from evalsuite.errors import InputError
-from evalsuite.metrics.base import Features, Inputs, Measure, notes
-from evalsuite.plan import Job
+from evalsuite.image_set import Expected, ImageSet
+from evalsuite.metrics.base import Estimate, Features, Inputs, Measure, notes
 from evalsuite.progress import Progress, Silent
-from evalsuite.registry import METRICS
 from evalsuite.rows import Row
 from evalsuite.samples import Sample
-from evalsuite.sizes import parse_aspect
-from evalsuite.spec import RunSpec
-from evalsuite.store import Finished, RunStore
+from evalsuite.scorecard import MetricScores
+from evalsuite.scorers import ScorerName
+from evalsuite.sizes import parse_ratio
+from evalsuite.wanted import Wanted, by_scorer, wanted
 
-ABOUT = ("id", "model", "prompt_id", "text", "base", "tags", "aspect", "width", "height", "index", "seed")
-"""Of a job, for the table of scores per image."""
+SAID = {
+    "missing": "missing",
+    "nonfinite": "not finite, left out",
+    "corrupt": "cannot be read, left out",
+    "constant": "of one colour, counted",
+}
 
 
 class Scores(NamedTuple):
-    """Rows by model, metric and slice; and one dictionary per finished image, with its own scores."""
+    """Rows by model, metric and slice; one dictionary per image, with its own scores; and what images contribute."""
 
     rows: list[Row]
     per_image: list[dict[str, Any]]
+    metrics: dict[str, dict[str, MetricScores]]
+    """Model to metric name to its scores."""
 
 
 class Slice(NamedTuple):
@@ -45,108 +51,99 @@ class Slice(NamedTuple):
         """``all``, ``aspect=16:9``, ``tag=colour``."""
         return f"{self.kind}={self.value}" if self.value else self.kind
 
-    def has(self, image: Job | Sample) -> bool:
+    def has(self, image: Expected | Sample) -> bool:
         """Whether an image belongs to it."""
         return self.kind == "all" or (image.aspect == self.value if self.kind == "aspect" else self.value in image.tags)
 
 
 def score(
-    store: RunStore,
-    spec: RunSpec,
-    images: Sequence[Finished],
+    images: ImageSet,
+    metrics: Iterable[str],
+    load: Callable[[ScorerName, Collection[str]], Scorer],
     *,
     progress: Progress | None = None,
-    load: Callable[[Collection[str], str], Scorer] = load_scorer,
 ) -> Scores:
-    """Score the finished images of a run. Features are kept in its folder: a second time, no network runs.
+    """Score images. Features are kept in the set's folder: a second time, no network runs.
 
     Args:
-        store: an open run folder.
-        spec: resolved; says which metrics, and on which device the scorers run.
-        images: what is finished, from ``store.images()``.
-        progress: told of every image.
-        load: what the metrics use (evalsuite.metrics.base.USES) and the device, to the networks for it.
+        images: of a run, or of a folder.
+        metrics: names in full.
+        load: a network's name, and what the metrics use of it (evalsuite.metrics.base.USES), to the network.
+        progress: told of every image and network.
 
     Raises:
-        InputError: unknown metric, missing weights, or an image file that is not what its record says.
-        ValueError: an image that is not of the plan, or one twice.
+        InputError: unknown metric, missing weights, a text metric without prompts, or an image file that is not what
+            its record says.
     """
-    images = sorted(images, key=lambda finished: finished.job.id)
-    _check_plan(images, store.manifest.jobs)
-    samples = store.samples(images)
-    measures = [measure for name in spec.metrics for measure in measures_of(name)]
-    scorer = load(frozenset().union(*(measure.uses for measure in measures)), spec.device)
+    asked = [wanted(name) for name in metrics]
+    check_prompts(asked, images)
     progress = progress or Silent()
-    progress.start("score", len(samples))
-    whole = _inputs(samples, scorer, store, progress)
-    rows: list[Row] = []
-    for model in spec.models:
-        facts = store.manifest.models[model]
-        latents = facts.latent_space or facts.fingerprint[:12]
-        protocols = {measure.card.name: protocol(measure, scorer, spec, latents) for measure in measures}
-        rows += _model_rows(model, whole, measures, protocols, store, images)
-    return Scores(rows, _per_image(images, whole, measures))
+    found: dict[str, dict[str, MetricScores]] = {model: {} for model in images.models}
+    for name, measures in by_scorer(asked).items():
+        uses = frozenset().union(*(measure.uses for measure in measures))
+        scorer = Scorer() if name is None else load(name, uses)
+        whole = _inputs(images, scorer, uses, progress)
+        for model in images.models:
+            for measure in measures:
+                words = protocol(measure, scorer, images.circumstances.get(model, ()))
+                own = [image for image in images.expected if image.model == model]
+                found[model][measure.card.name] = _scores(model, whole, measure, words, own)
+    order = list(dict.fromkeys(measure.card.name for metric in asked for measure in metric.measures))
+    ordered = {model: {name: scores[name] for name in order} for model, scores in found.items()}
+    rows = [row for scores in ordered.values() for metric in scores.values() for row in metric.rows]
+    return Scores(rows, _per_image(images, _columns(order, ordered.values())), ordered)
 
 
-def measures_of(name: str) -> tuple[Measure, ...]:
-    """The measures of a metric: those of a metric module, or the one that ``module:attribute`` names.
-
-    Raises:
-        InputError: unknown, or neither.
-    """
-    found = METRICS.load(name)
-    measures = (found,) if isinstance(found, Measure) else getattr(found, "MEASURES", ())
-    if not measures or not all(isinstance(measure, Measure) for measure in measures):
-        raise InputError(f"metric {name!r} is a {type(found).__name__}: name a Measure, or a module with MEASURES")
-    return tuple(measures)
-
-
-def protocol(measure: Measure, scorer: Scorer, spec: RunSpec, latent_space: str) -> str:
+def protocol(measure: Measure, scorer: Scorer, circumstances: Sequence[str] = ()) -> str:
     """A short hash over all that a number's meaning depends on, then the same in words.
 
     Args:
         measure: what is measured.
         scorer: with the networks that the measure uses.
-        spec: of the run.
-        latent_space: of the model, where its predictions are measured.
+        circumstances: what a sampling path depends on, where that is what is measured.
     """
     facts, words = [], []
-    if "encoder" in measure.uses and scorer.encoder:
+    if measure.uses & {"encoder", "images"} and scorer.encoder:
         facts.append(scorer.encoder.fingerprint)
         words.append(f"{scorer.encoder.id} {scorer.encoder.fingerprint[:8]}: {scorer.encoder.preprocessing}")
-    if "preference" in measure.uses:
+    if "preference" in measure.uses and scorer.head:
         facts.append(scorer.head_sha256)
         words.append(f"preference head {scorer.head_sha256[:8]}")
     if "reference" in measure.uses and scorer.reference:
         facts.append(scorer.reference.sha256)
         words.append(f"reference {scorer.reference.sha256[:8]}")
     if "trace" in measure.uses:
-        words.append(f"{spec.sampler} {spec.steps} steps, shift {spec.shift:g}, guidance {spec.guidance:g}")
-        words.append(f"{spec.dtype}, latents {latent_space}")
+        words += circumstances
     name = f"{measure.card.name} v{measure.version}"
     return f"{digest([name, facts, words])[:8]} v{measure.version}; {'; '.join(words)}"
 
 
-def _check_plan(images: Sequence[Finished], jobs: Sequence[Job]) -> None:
-    """Every image once, and none that was not planned: a duplicate would count twice."""
-    counts = Counter(finished.job.id for finished in images)
-    strange = [key for key, count in counts.items() if count > 1] or sorted(counts.keys() - {job.id for job in jobs})
-    if strange:
-        raise ValueError(f"{len(strange)} images are not of the plan or there twice, such as {strange[0]}")
+def check_prompts(asked: Iterable[Wanted], images: ImageSet) -> None:
+    """Refuse metrics that read prompts where there are none.
+
+    Raises:
+        InputError: one of them does.
+    """
+    for metric in asked:
+        if not images.has_prompts and any("encoder" in measure.uses for measure in metric.measures):
+            raise InputError(f"{metric.name} scores images against their prompts: name the prompts with --prompts FILE")
 
 
-def _inputs(samples: tuple[Sample, ...], scorer: Scorer, store: RunStore, progress: Progress) -> Inputs:
-    n = len(samples)
-    features = preference = Features(np.zeros((n, 0), np.float32), np.zeros((n, 0), np.float32))
+def _inputs(images: ImageSet, scorer: Scorer, uses: Collection[str], progress: Progress) -> Inputs:
+    samples, n = images.samples, len(images.samples)
+    nothing = np.zeros((n, 0), np.float32)
+    features = preference = Features(nothing, nothing)
     truncated = np.zeros(n, dtype=bool)
-    if scorer.encoder is None:
-        progress.advance(n)
-    else:
-        cached = CachedFeatures(scorer.encoder, store.folder / "features", progress.advance)
-        texts = [sample.text for sample in samples]
-        features = Features(cached.images(samples), cached.texts(texts))
-        cut = {text for text in set(texts) if scorer.encoder.truncated(text)}
-        truncated = np.array([text in cut for text in texts], dtype=bool)
+    if scorer.encoder is not None and n:
+        progress.start(f"score {scorer.encoder.id}", n)
+        cached = CachedFeatures(scorer.encoder, images.folder / "features", progress.advance)
+        features = Features(cached.images(samples), nothing)
+        if "encoder" in uses:
+            texts = [sample.text for sample in samples]
+            features = features._replace(text=cached.texts(texts))
+            cut = {text for text in set(texts) if cached.truncated(text)}
+            truncated = np.array([text in cut for text in texts], dtype=bool)
+        preference = features
     if scorer.head is not None:
         preference = Features(*preference_features(scorer.head, *features))
     rows, paired = _bases(samples)
@@ -164,34 +161,34 @@ def _bases(samples: Sequence[Sample]) -> tuple[list[int], np.ndarray[Any, np.dty
     return [i if at is None else at for i, at in enumerate(found)], np.array([at is not None for at in found], bool)
 
 
-def _model_rows(
-    model: str,
-    whole: Inputs,
-    measures: Sequence[Measure],
-    protocols: dict[str, str],
-    store: RunStore,
-    images: Sequence[Finished],
-) -> Iterator[Row]:
-    jobs = [job for job in store.manifest.jobs if job.model == model]
-    statuses = {finished.job.id: str(finished.image["status"]) for finished in images}
-    slices = []
-    for part in _slices(jobs):
-        index = [i for i, s in enumerate(whole.samples) if s.model == model and part.has(s)]
-        slices.append((part, whole.subset(index), _status_note([j for j in jobs if part.has(j)], statuses)))
-    for measure in measures:
-        for part, inputs, note in slices:
-            if part.kind == "tag" and not measure.by_tag:
-                continue
-            row = _row(model, measure, part, inputs, note, protocols[measure.card.name])
-            if row is not None:
-                yield row
+def _scores(model: str, whole: Inputs, measure: Measure, protocol: str, own: Sequence[Expected]) -> MetricScores:
+    """A metric of one model, over every slice of its images."""
+    rows: list[Row] = []
+    influences: dict[str, Mapping[str, float]] = {}
+    mine = whole.subset([i for i, sample in enumerate(whole.samples) if sample.model == model])
+    for part in _slices(own):
+        if part.kind == "tag" and not measure.by_tag:
+            continue
+        found = measure.estimate(mine.subset([i for i, sample in enumerate(mine.samples) if part.has(sample)]))
+        if found is None or (found.n == 0 and part.kind != "all"):
+            continue  # a part of the images that has nothing to say about it
+        rows.append(_row(model, measure, part, found, _status_note(filter(part.has, own)), protocol))
+        if found.influences is not None:
+            influences[part.name] = found.influences
+    return MetricScores(
+        name=measure.card.name,
+        title=measure.card.title,
+        unit=measure.card.unit,
+        higher_is_better=measure.card.higher_is_better,
+        protocol=protocol,
+        rows=tuple(rows),
+        values=measure.per_image(mine) or {},
+        weights=measure.weights(mine) if measure.weights else {},
+        influences=influences,
+    )
 
 
-def _row(model: str, measure: Measure, part: Slice, inputs: Inputs, note: str, protocol: str) -> Row | None:
-    """The row of a measure over a slice; none for a part of the images that has nothing to say about it."""
-    found = measure.estimate(inputs)
-    if found is None or (found.n == 0 and part.kind != "all"):
-        return None
+def _row(model: str, measure: Measure, part: Slice, found: Estimate, note: str, protocol: str) -> Row:
     return Row(
         model=model,
         metric=measure.card.name,
@@ -208,31 +205,41 @@ def _row(model: str, measure: Measure, part: Slice, inputs: Inputs, note: str, p
     )
 
 
-def _slices(jobs: Sequence[Job]) -> list[Slice]:
+def _slices(images: Sequence[Expected]) -> list[Slice]:
     """All; each aspect ratio, from tall to wide; each tag, by name."""
-    aspects = sorted({job.aspect for job in jobs}, key=parse_aspect)
-    tags = sorted({tag for job in jobs for tag in job.tags})
+    aspects = sorted({image.aspect for image in images if image.aspect}, key=parse_ratio)
+    tags = sorted({tag for image in images for tag in image.tags})
     return [Slice(), *(Slice("aspect", aspect) for aspect in aspects), *(Slice("tag", tag) for tag in tags)]
 
 
-def _status_note(jobs: Sequence[Job], statuses: dict[str, str]) -> str:
-    counts = Counter(statuses.get(job.id, "missing") for job in jobs)
-    return notes(
-        f"{counts['missing']} of {len(jobs)} images not made" if counts["missing"] else "",
-        f"{counts['nonfinite']} of {len(jobs)} images not finite, left out" if counts["nonfinite"] else "",
-        f"{counts['constant']} of {len(jobs)} images of one colour, counted" if counts["constant"] else "",
-    )
+def _status_note(images: Iterable[Expected]) -> str:
+    counts = Counter(image.status for image in images)
+    total = counts.total()
+    return notes(*(f"{counts[s]} of {total} images {words}" for s, words in SAID.items() if counts[s]))
 
 
-def _per_image(images: Sequence[Finished], whole: Inputs, measures: Sequence[Measure]) -> list[dict[str, Any]]:
-    columns = {}
-    for measure in measures:
-        values = measure.per_image(whole)
-        if values is not None:
-            columns[measure.card.name.partition("@")[0]] = values
+def _columns(names: Sequence[str], models: Iterable[Mapping[str, MetricScores]]) -> dict[str, dict[str, float]]:
+    """Image id to value, for every metric that single images have; under its family's name where that is enough."""
+    found: dict[str, dict[str, float]] = {}
+    for scores in models:
+        for name in names:
+            if scores[name].values:
+                found.setdefault(name, {}).update(scores[name].values)
+    families = [name.partition("@")[0] for name in found]
+    return {
+        name if families.count(family) > 1 else family: values
+        for (name, values), family in zip(found.items(), families, strict=True)
+    }
+
+
+def _per_image(images: ImageSet, columns: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    """A line for every image that should be there."""
     return [
-        {name: getattr(job, name) for name in ABOUT}
-        | {"pixel_sha256": image["pixel_sha256"], "status": image["status"]}
-        | {name: values.get(job.id) for name, values in columns.items()}
-        for job, image in images
+        {
+            **image.about,
+            "pixel_sha256": image.sample.pixel_sha256 if image.sample else None,
+            "status": image.status,
+            **{name: values.get(image.about["id"]) for name, values in columns.items()},
+        }
+        for image in images.expected
     ]

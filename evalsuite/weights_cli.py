@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evalsuite.errors import InputError
-from evalsuite.options import Quiet
+from evalsuite.options import Given, Quiet
 
 if TYPE_CHECKING:
     from evalsuite.weights.record import Record
 
 weights = typer.Typer(help="List, fetch, verify and find published weight files.", no_args_is_help=True)
 
-Given = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--weights",
-        help="A file of yours, as NAME=PATH; repeat it. Also EVALSUITE_WEIGHTS: a folder, or pairs with commas.",
-        metavar="NAME=PATH",
-        show_default=False,
-    ),
-]
 NAME_HELP = "A name of `evalsuite weights list`, or hf:owner/repo/file@revision."
 Names = Annotated[list[str], typer.Argument(help=NAME_HELP, show_default=False)]
 

@@ -2,29 +2,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 
 from evalsuite.encoders.scorer import Scorer
 from evalsuite.manifest import Manifest
 from evalsuite.pipeline import make
 from evalsuite.prepare import Shelf, prepare
-from evalsuite.score import measures_of, protocol
+from evalsuite.score import protocol
 from evalsuite.spec import RunSpec
+from evalsuite.wanted import wanted
 
 NOTHING = Scorer(None, None, "", None)
 
 
 def test_a_measure_of_the_path_rests_on_latents_and_precision():
-    measure, spec = measures_of("v_variance")[0], RunSpec()
-    one = protocol(measure, NOTHING, spec, "toy")
-    assert "fp32, latents toy" in one
-    others = [protocol(measure, NOTHING, spec, "abc"), protocol(measure, NOTHING, replace(spec, dtype="bf16"), "toy")]
+    measure = wanted("v_variance").measures[0]
+    one = protocol(measure, NOTHING, ("euler", "fp32, latents toy"))
+    assert "euler; fp32, latents toy" in one
+    others = [protocol(measure, NOTHING, ("euler", f"{words}")) for words in ("fp32, latents abc", "bf16, latents toy")]
     assert len({text[:8] for text in (one, *others)}) == 3
 
 
 def test_a_measure_of_the_images_does_not():
-    measure = measures_of("hps")[0]
-    assert protocol(measure, NOTHING, RunSpec(), "toy") == protocol(measure, NOTHING, RunSpec(dtype="bf16"), "abc")
+    measure = wanted("hps").measures[0]
+    assert protocol(measure, NOTHING, ("fp32",)) == protocol(measure, NOTHING, ("bf16",))
 
 
 def test_a_run_remembers_the_latents_of_its_models(tiny: Callable[..., RunSpec]):

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 from evalsuite import RunSpec, publish
 from evalsuite.manifest import Manifest
 from evalsuite.prepare import Shelf, prepare
@@ -46,13 +44,14 @@ def test_the_gallery_has_prompts_and_aspects_in_the_order_asked_for(tiny: Callab
 def test_scores_have_the_same_order(tiny: Callable[..., RunSpec], tmp_path: Path):
     manifest = make_manifest(tiny)
     names = ("prompt_id", "aspect", "index", "model")
-    table = pd.DataFrame([{name: getattr(job, name) for name in names} for job in manifest.jobs])
-    publish.publish(manifest, [], to_frame([]), table, [], tmp_path)
+    lines = [{name: getattr(job, name) for name in names} for job in manifest.jobs]
+    lines.sort(key=publish.by_plan(manifest))
+    publish.publish(to_frame([]), lines, publish.context(manifest, [], []), tmp_path)
     with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:
         _, *lines = csv.reader(file)
     assert [tuple(line) for line in lines] == [(p, a, str(i), m) for p, a, i, m in EXPECTED]
 
 
 def test_nothing_made_is_a_report_too(tiny: Callable[..., RunSpec], tmp_path: Path):
-    publish.publish(make_manifest(tiny), [], to_frame([]), pd.DataFrame([]), [], tmp_path)
+    publish.publish(to_frame([]), [], publish.context(make_manifest(tiny), [], []), tmp_path)
     assert json.loads((tmp_path / "results.json").read_text())["curves"] == []

@@ -14,6 +14,7 @@ from backbones.sampler import timesteps
 from evalsuite.encoders.preference import PreferenceHead
 from evalsuite.encoders.scorer import Scorer
 from evalsuite.errors import InputError
+from evalsuite.image_set import ImageSet, of_run
 from evalsuite.manifest import Manifest, ModelFacts
 from evalsuite.metrics.clip_direction import directional_similarity
 from evalsuite.plan import Job, Machine
@@ -22,6 +23,7 @@ from evalsuite.reference import Reference, moments
 from evalsuite.rows import Row
 from evalsuite.samples import PathStatistics, Trace
 from evalsuite.score import Scores, score
+from evalsuite.scorers import ScorerName
 from evalsuite.spec import RunSpec
 from evalsuite.store import RunStore
 from prompts import Prompt
@@ -119,20 +121,20 @@ def make_reference() -> Reference:
 
 
 def loader(encoder: FakeEncoder, seen: list[Collection[str]] | None = None) -> Callable[..., Scorer]:
-    def load(uses: Collection[str], device: str) -> Scorer:
-        assert device == "cpu"
+    def load(name: ScorerName, uses: Collection[str]) -> Scorer:
+        assert name.id == "scenes"
         if seen is not None:
             seen.append(set(uses))
         head = PreferenceHead(WIDTH) if "preference" in uses else None
         reference = make_reference() if "reference" in uses else None
-        return Scorer(encoder if "encoder" in uses else None, head, "h" * 64, reference)
+        return Scorer(encoder, head, "h" * 64, reference)
 
     return load
 
 
 def run(store: RunStore, encoder: FakeEncoder | None = None, **changes: Any) -> Scores:
-    spec = replace(store.manifest.spec, **changes)
-    return score(store, spec, store.images(), load=loader(encoder or FakeEncoder()))
+    store.manifest = replace(store.manifest, spec=replace(store.manifest.spec, **changes))
+    return score(of_run(store, store.images()), store.manifest.spec.metrics, loader(encoder or FakeEncoder()))
 
 
 def find(scores: Scores, model: str, metric: str, part: str = "all") -> Row:
@@ -190,8 +192,8 @@ def test_order_of_work_and_of_images_does_not_matter(store: RunStore, tmp_path: 
     with RunStore.create(tmp_path / "other", make_manifest()) as other:
         for made in reversed(other.manifest.units):
             other.add(made, [paint(job) for job in made.jobs], 1.0)
-        images = other.images()[::-1]
-        shuffled = score(other, other.manifest.spec, images, load=loader(FakeEncoder()))
+        images = of_run(other, other.images()[::-1])
+        shuffled = score(images, METRICS, loader(FakeEncoder()))
     assert shuffled == run(store)
 
 
@@ -210,32 +212,32 @@ def test_images_that_are_not_finite_or_of_one_colour_are_counted(store: RunStore
 def test_units_that_are_missing_are_named_and_the_rest_is_scored(tmp_path: Path):
     with fill(tmp_path / "run", skip=1) as store:
         scores = run(store)
-        assert len(scores.per_image) == 29
+        assert len(scores.per_image) == 32
+        assert [line["status"] for line in scores.per_image].count("missing") == 3
         row = find(scores, store.manifest.units[0].model, "clip_score@scenes")
         assert row.n < 16
-        assert "3 of 16 images not made" in row.note
+        assert "3 of 16 images missing" in row.note
 
 
 def test_strange_and_repeated_images_are_refused(store: RunStore):
-    images, spec = store.images(), store.manifest.spec
+    images = store.images()
     with pytest.raises(ValueError, match="1 images are not of the plan or there twice"):
-        score(store, spec, [*images, images[0]], load=loader(FakeEncoder()))
+        of_run(store, [*images, images[0]])
     stranger = images[0]._replace(job=replace(images[0].job, prompt_id="other"))
     with pytest.raises(ValueError, match="not of the plan"):
-        score(store, spec, [stranger], load=loader(FakeEncoder()))
+        of_run(store, [stranger])
 
 
 def test_only_what_the_metrics_use_is_loaded(store: RunStore):
     seen: list[Collection[str]] = []
     encoder = FakeEncoder()
     for metrics in (("v_variance",), ("clip_score", "clip_direction"), METRICS):
-        spec = replace(store.manifest.spec, metrics=metrics)
-        scores = score(store, spec, store.images(), load=loader(encoder, seen))
+        scores = score(of_run(store, store.images()), metrics, loader(encoder, seen))
         assert {row.metric for row in scores.rows} >= {f"{name}@scenes" for name in metrics if name != "v_variance"}
         if metrics == ("v_variance",):
             assert encoder.seen == 0
             assert scores.per_image[0]["v_variance"] == pytest.approx(0.1 * len("a car") / 2)
-    assert seen == [{"trace"}, {"encoder"}, {"encoder", "preference", "reference", "trace"}]
+    assert seen == [{"encoder"}, {"encoder", "images", "preference", "reference"}]
 
 
 def test_protocol_changes_with_what_the_number_rests_on(store: RunStore):
@@ -252,7 +254,7 @@ def test_protocol_changes_with_what_the_number_rests_on(store: RunStore):
 
 def test_reference_of_another_encoder_is_refused():
     reference = replace(make_reference(), fingerprint="e" * 64)
-    with pytest.raises(InputError, match="make them again with build_reference"):
+    with pytest.raises(InputError, match="make it again with `evalsuite stats build`"):
         Scorer(FakeEncoder(), reference=reference)
 
 
@@ -264,3 +266,36 @@ def test_intervals_hold_their_value_and_wide_ones_have_few_prompts(store: RunSto
     assert find(scores, "a", "hps@scenes").method == "95% t, clustered by prompt (G=3)"
     assert find(scores, "a", "clip_direction@scenes").low is None
     assert "use at equal n" in find(scores, "a", "fid@scenes").note
+
+
+def test_two_networks_of_one_family_have_their_own_rows_and_columns(store: RunStore):
+    class Other(FakeEncoder):
+        id, fingerprint = "other", "e" * 64
+
+        def texts(self, texts: Sequence[str]) -> np.ndarray:
+            return -super().texts(texts)
+
+    encoders = {"v2.0": FakeEncoder(), "v2.1": Other()}
+    loaded: list[str] = []
+
+    def load(name: ScorerName, uses: Collection[str]) -> Scorer:
+        loaded.append(name.id)
+        return Scorer(encoders[name.id])
+
+    scores = score(of_run(store, store.images()), ("hps@v2.0", "hps@v2.1"), load)
+    assert loaded == ["v2.0", "v2.1"]
+    one, other = (find(scores, "a", f"hps@{version}").value for version in ("v2.0", "v2.1"))
+    assert one == pytest.approx(-other)
+    line = next(line for line in scores.per_image if line["status"] == "ok")
+    assert line["hps@v2.0"] == pytest.approx(-line["hps@v2.1"])
+
+
+def test_images_without_prompts_are_compared_and_not_read(store: RunStore):
+    images = replace(of_run(store, store.images()), has_prompts=False)
+    assert isinstance(images, ImageSet)
+    encoder = FakeEncoder()
+    scores = score(images, ("fid@scenes",), loader(encoder))
+    assert encoder.seen == len(images.samples)
+    assert {row.metric for row in scores.rows} >= {"fid@scenes"}
+    with pytest.raises(InputError, match="name the prompts with --prompts"):
+        score(images, ("fid@scenes", "hps@scenes"), loader(encoder))

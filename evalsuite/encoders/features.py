@@ -1,37 +1,42 @@
-"""Features of samples, from the cache or else from the encoder."""
+"""Features of samples, from the cache or else from the encoder; files are decoded ahead of the network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from evalsuite.encoders.cache import FeatureCache
-from evalsuite.encoders.protocol import BATCH, Encoder
+from evalsuite.encoders.protocol import BATCH, Encoder, ImageEncoder
 from evalsuite.errors import InputError
+from evalsuite.images import BadImage, read_rgb
 from evalsuite.metrics.base import Array
 from evalsuite.records import Pixels, pixel_sha256
 from evalsuite.samples import Sample
 
 IMAGES_PER_FILE = 32 * BATCH
 """Images between two writes to the cache: what an interruption can cost."""
+BATCHES_AHEAD = 2
+"""Decoded while the network works: enough to hide a slow file, and no more memory than that."""
 
 
 class CachedFeatures:
     """An encoder behind a cache.
 
     Args:
-        encoder: asked only for what the cache lacks.
+        encoder: asked only for what the cache lacks; of texts, only when it reads them.
         folder: rows go under a part of it that is named after the encoder's fingerprint.
         advance: told how many more images are done.
     """
 
-    def __init__(self, encoder: Encoder, folder: Path, advance: Callable[[int], None]) -> None:
+    def __init__(self, encoder: ImageEncoder, folder: Path, advance: Callable[[int], None]) -> None:
         self.encoder = encoder
         self._advance = advance
         name = encoder.fingerprint[:16]
@@ -52,8 +57,7 @@ class CachedFeatures:
         new.sort(key=lambda sample: (_size(sample), sample.pixel_sha256))
         for start in range(0, len(new), IMAGES_PER_FILE):
             some = new[start : start + IMAGES_PER_FILE]
-            rows = [self._encode(list(group)) for _, group in groupby(some, key=_size)]
-            self._images.add([sample.pixel_sha256 for sample in some], np.concatenate(rows))
+            self._images.add([sample.pixel_sha256 for sample in some], np.concatenate(list(self._encode(some))))
         return self._images.rows([sample.pixel_sha256 for sample in samples])
 
     def texts(self, texts: Sequence[str]) -> Array:
@@ -63,17 +67,29 @@ class CachedFeatures:
         by_key = {_text_key(text): text for text in texts}
         new = sorted(self._texts.missing(list(by_key)))
         if new:
-            self._texts.add(new, self.encoder.texts([by_key[key] for key in new]))
+            self._texts.add(new, self._reader.texts([by_key[key] for key in new]))
         return self._texts.rows([_text_key(text) for text in texts])
 
-    def _encode(self, samples: Sequence[Sample]) -> Array:
-        """Features of samples of one size, which are decoded a batch at a time."""
-        rows = []
-        for start in range(0, len(samples), BATCH):
-            pixels = np.stack([read_image(sample) for sample in samples[start : start + BATCH]])  # (B, H, W, 3)
-            rows.append(self.encoder.images(torch.from_numpy(pixels).permute(0, 3, 1, 2)))
-            self._advance(len(pixels))
-        return np.concatenate(rows)
+    def truncated(self, text: str) -> bool:
+        """Whether the text is longer than the encoder reads."""
+        return self._reader.truncated(text)
+
+    @property
+    def _reader(self) -> Encoder:
+        if not hasattr(self.encoder, "texts"):
+            raise TypeError(f"encoder {self.encoder.id} reads no texts")
+        return self.encoder
+
+    def _encode(self, samples: Sequence[Sample]) -> Iterator[Array]:
+        """Features of samples that are sorted by size, a batch of one size at a time."""
+        step = int(getattr(self.encoder, "batch", BATCH))
+        groups = [list(group) for _, group in groupby(samples, key=_size)]
+        batches = [group[start : start + step] for group in groups for start in range(0, len(group), step)]
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            for images in _decoded(batches, pool):
+                pixels = torch.from_numpy(np.stack(images))  # (B, H, W, 3)
+                yield self.encoder.images(pixels.permute(0, 3, 1, 2))
+                self._advance(len(images))
 
 
 def read_image(sample: Sample) -> Pixels:
@@ -83,17 +99,25 @@ def read_image(sample: Sample) -> Pixels:
         InputError: unreadable, of another size, or other pixels than the record says.
     """
     try:
-        with Image.open(sample.file, formats=("PNG",)) as image:
-            if image.size != _size(sample):
-                raise InputError(f"{sample.file} is {image.size}, not {_size(sample)}: generate it again")
-            pixels = np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{sample.file} cannot be read ({error}): generate it again") from error
+        pixels = read_rgb(sample.file)
+    except BadImage as error:
+        raise InputError(f"{sample.file} cannot be read ({error}): make it again") from error
+    if pixels.shape[1::-1] != _size(sample):
+        raise InputError(f"{sample.file} is {pixels.shape[1::-1]}, not {_size(sample)}: make it again")
     if pixel_sha256(pixels) != sample.pixel_sha256:
-        raise InputError(f"{sample.file} has other pixels than its record says: generate it again")
+        raise InputError(f"{sample.file} has other pixels than its record says: make it again")
     return pixels
+
+
+def _decoded(batches: Sequence[Sequence[Sample]], pool: ThreadPoolExecutor) -> Iterator[list[Pixels]]:
+    """Each batch's pixels, in order, the next ones already on their way."""
+    waiting: deque[list[Future[Pixels]]] = deque()
+    for batch in batches:
+        waiting.append([pool.submit(read_image, sample) for sample in batch])
+        if len(waiting) > BATCHES_AHEAD:
+            yield [future.result() for future in waiting.popleft()]
+    while waiting:
+        yield [future.result() for future in waiting.popleft()]
 
 
 def _size(sample: Sample) -> tuple[int, int]:

@@ -13,20 +13,24 @@ BATCH = 8
 """Rows of every forward pass. Kernels may round differently at another shape, so there is only this one."""
 
 
-class Encoder(Protocol):
-    """An image and text encoder with one fixed preprocessing and precision."""
+class ImageEncoder(Protocol):
+    """A network that looks at images, with one fixed preprocessing and precision."""
 
     id: str
-    """Short name, the part of a metric id after the ``@``."""
+    """Short name, the part of a metric id after the ``@``: network and rule, such as ``inception-tf1``."""
     fingerprint: str
-    """Hex SHA-256 over weights, configuration, vocabulary, preprocessing, precision and batch shape."""
+    """Hex SHA-256 over weights, configuration, vocabulary, preprocessing and precision."""
     preprocessing: str
     """In words, for the protocol column."""
     width: int
     """Dimensions d of a feature."""
 
     def images(self, images: Tensor) -> np.ndarray:
-        """Features of uint8 images (B, 3, H, W): (B, d) float32 rows of unit length."""
+        """Features of uint8 images (B, 3, H, W), all of one size: (B, d) float32 rows."""
+
+
+class Encoder(ImageEncoder, Protocol):
+    """An image and text encoder; rows of images and of texts have unit length and share one space."""
 
     def texts(self, texts: Sequence[str]) -> np.ndarray:
         """Features of texts: (n, d) float32 rows of unit length."""
@@ -35,20 +39,21 @@ class Encoder(Protocol):
         """Whether the text is longer than the encoder reads."""
 
 
-def in_fixed_batches(forward: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """Run ``forward`` on BATCH rows at a time, the last batch padded with its last row and cut afterwards.
+def in_fixed_batches(forward: Callable[[Tensor], Tensor], rows: Tensor, batch: int = BATCH) -> Tensor:
+    """Run ``forward`` on ``batch`` rows at a time, the last batch padded with its last row and cut afterwards.
 
     Every pass has the same shape, so that a row's result never depends on how many neighbours it has.
 
     Args:
-        forward: maps (BATCH, ...) to (BATCH, d).
+        forward: maps (batch, ...) to (batch, d).
         rows: (n, ...) with n >= 1.
+        batch: rows of every pass.
 
     Returns:
         (n, d)
     """
     results = []
-    for batch in torch.split(rows, BATCH):
-        padding = batch[-1:].expand(BATCH - len(batch), *batch.shape[1:])
-        results.append(forward(torch.cat([batch, padding]))[: len(batch)])
+    for part in torch.split(rows, batch):
+        padding = part[-1:].expand(batch - len(part), *part.shape[1:])
+        results.append(forward(torch.cat([part, padding]))[: len(part)])
     return torch.cat(results)

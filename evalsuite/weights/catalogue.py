@@ -84,6 +84,21 @@ _KNOWN = (
         size=1_710_000_000,
     ),
     Weights(
+        name="clip-vit-l-14-336",
+        about="OpenAI's CLIP ViT-L/14 at 336 pixels (quickgelu), in open_clip's layout: for CMMD",
+        file="open_clip_model.safetensors",
+        repo="timm/vit_large_patch14_clip_336.openai",
+        revision="main",
+        size=1_710_000_000,
+    ),
+    Weights(
+        name="dinov2-vitl14",
+        about="DINOv2 ViT-L/14, as its authors published it: for FD",
+        file="dinov2_vitl14_pretrain.pth",
+        url="https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
+        size=1_217_586_395,
+    ),
+    Weights(
         name="inception-fid",
         about="Inception of the TensorFlow FID, as ported by pytorch-fid",
         file="pt_inception-2015-12-05-6726825d.pth",

@@ -30,6 +30,15 @@ def ready(name: str, given: Iterable[str] = ()) -> tuple[Path, Record]:
     path = locate(entry, given)
     if path is None:
         raise InputError(missing(entry))
+    return opened(entry, path)
+
+
+def opened(entry: Weights, path: Path) -> tuple[Path, Record]:
+    """A file that is here, verified; as `ready` gives it.
+
+    Raises:
+        InputError: damaged, or another file.
+    """
     known = verify(entry, path)
     return (path, known) if path.suffix == ".safetensors" else _converted(entry, path, known)
 

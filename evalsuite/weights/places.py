@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -55,10 +56,19 @@ def candidates(entry: Weights) -> Iterator[Path]:
         yield ours
     if entry.repo is not None and entry.revision is not None:
         # Another package may have fetched it: 2 GB are not fetched twice.
-        repo = _hub_cache() / f"models--{entry.repo.replace('/', '--')}"
-        yield repo / "snapshots" / entry.revision / entry.file
+        yield snapshot(entry.repo, entry.revision) / entry.file
     else:
         yield _torch_home() / "hub" / "checkpoints" / entry.file
+
+
+def snapshot(repo: str, revision: str) -> Path:
+    """Where huggingface_hub keeps a revision of a repository ``owner/name``: a commit, a tag or a branch."""
+    folder = _hub_cache() / f"models--{repo.replace('/', '--')}"
+    try:
+        commit = (folder / "refs" / revision).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        commit = revision
+    return folder / "snapshots" / (commit if re.fullmatch(r"[0-9a-f]{40}", commit) else revision)
 
 
 def _folder() -> Path | None:
