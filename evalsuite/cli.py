@@ -1,7 +1,7 @@
 """The command line: thin, and light until a command has real work to do.
 
-Results go to stdout, everything else to stderr. Exit codes: 0 done, 2 the user can fix it, 3 incomplete,
-130 and 143 stopped by a signal.
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 the gate failed, 2 the user can fix it,
+3 incomplete, 130 and 143 stopped by a signal.
 """
 
 from __future__ import annotations
@@ -14,9 +14,28 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from evalsuite.compare_cli import compare
 from evalsuite.errors import Incomplete, InputError
-from evalsuite.options import As, Device, DryRun, Format, Metrics, Quiet, Threads, takes_a_spec
+from evalsuite.gate_cli import baseline, gate
+from evalsuite.options import (
+    WHAT,
+    WHERE,
+    As,
+    Device,
+    DryRun,
+    Format,
+    Given,
+    HpsBackend,
+    Metrics,
+    Quiet,
+    Reference,
+    Threads,
+    option,
+    takes_a_spec,
+)
 from evalsuite.spec import RunSpec
+from evalsuite.stats_cli import stats
+from evalsuite.verify_cli import regenerate, verify
 from evalsuite.weights_cli import weights
 
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
@@ -32,7 +51,13 @@ app = typer.Typer(
 )
 listed = typer.Typer(help="List models, prompt sets or metrics.", no_args_is_help=True)
 app.add_typer(listed, name="list")
+app.add_typer(stats, name="stats")
 app.add_typer(weights, name="weights")
+app.add_typer(baseline, name="baseline")
+app.command()(compare)
+app.command()(gate)
+app.command()(verify)
+app.command()(regenerate)
 
 
 def _version(wanted: bool) -> None:
@@ -68,24 +93,47 @@ def generate(spec: RunSpec, dry_run: DryRun = False, form: As = Format.table, qu
 
 @app.command()
 def score(
-    folder: Annotated[str, typer.Argument(help="A run folder.", show_default=False)],
+    folder: Annotated[str, typer.Argument(help="A run folder, or a folder of images.", show_default=False)],
+    prompts: Annotated[
+        str | None, option("--prompts", "Of images made elsewhere: a set's name, or a file.", WHAT)
+    ] = None,
+    name: Annotated[str | None, option("--name", "Of their model.", WHAT, "the folder's name")] = None,
+    num_images: Annotated[
+        int | None, option("--num-images", "Images of each prompt.", WHAT, "as many as most have")
+    ] = None,
+    protocol: Annotated[str | None, option("--protocol", "Of a benchmark: hpdv2.", WHAT)] = None,
     metrics: Metrics = None,
+    reference: Reference = None,
+    hps_backend: HpsBackend = None,
+    weights: Given = None,
     device: Device = None,
     threads: Threads = None,
+    output_dir: Annotated[
+        str | None, option("--output-dir", "For the report on images made elsewhere.", WHERE, "under outputs/")
+    ] = None,
     form: As = Format.table,
     quiet: Quiet = False,
 ) -> None:
-    """Score a run folder and report, without making images."""
+    """Score a run folder, or images that another tool made, without making any."""
     from pathlib import Path
 
     from evalsuite.config import coerce
     from evalsuite.display import results
-    from evalsuite.pipeline import rescore
     from evalsuite.progress import shown
+    from evalsuite.score_any import score_any
+    from evalsuite.scoring import Scoring
 
-    names = None if metrics is None else coerce("metrics", metrics, "--metrics")
+    scoring = Scoring(
+        metrics=None if metrics is None else coerce("metrics", metrics, "--metrics"),
+        reference=reference,
+        weights=tuple(weights) if weights else None,
+        hps_backend=hps_backend,
+        device=device,
+        threads=threads,
+    )
+    made = {"prompts": prompts, "name": name, "num_images": num_images, "protocol": protocol, "output_dir": output_dir}
     with shown(quiet) as progress:
-        outcome = rescore(Path(folder), metrics=names, device=device, threads=threads, progress=progress)
+        outcome = score_any(Path(folder), scoring, made, progress)
     results(outcome, form)
     outcome.check()
 

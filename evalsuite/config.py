@@ -8,14 +8,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from evalsuite import plain_yaml
 from evalsuite.errors import InputError
 from evalsuite.spec import REAL, WHOLE, RunSpec
 
-LARGEST = 1 << 20
-LISTS = ("models", "aspects", "metrics")
+LISTS = ("models", "model_args", "aspects", "metrics", "weights")
 NOTHING = ("", "~", "null")
+NONE_MEANS_SOMETHING = ("limit", "threads", "output_dir", "reference", "shift")
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -25,16 +24,7 @@ def read(path: str | Path) -> dict[str, Any]:
         InputError: not there, too large, not UTF-8, not YAML or TOML, an unknown or doubled setting, or an alias.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; name a .yaml or .toml file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
-    if len(data) > LARGEST:
-        raise InputError(f"{path} is larger than 1 MB: a run file holds settings only")
+    text = plain_yaml.read_text(path, "a .yaml or .toml file; a run file holds settings only")
     found = _toml(text, path) if path.suffix.lower() == ".toml" else _yaml(text, path)
     known = RunSpec().to_json()
     settings = {}
@@ -54,13 +44,13 @@ def coerce(name: str, value: Any, where: str) -> Any:
         InputError: it cannot be read as what the field holds.
     """
     if name in LISTS:
-        items = value.split(",") if isinstance(value, str) else value
+        items = [part for part in value.split(",") if value] if isinstance(value, str) else value
         if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
             raise InputError(f"{where} is {value!r}: write a list, such as [a, b], or a,b")
         return tuple(item.strip() for item in items)
     if isinstance(value, Mapping | list):
         raise InputError(f"{where} has parts: write one value")
-    if isinstance(value, str) and value in NOTHING and name in ("limit", "threads", "output_dir"):
+    if isinstance(value, str) and value in NOTHING and name in NONE_MEANS_SOMETHING:
         return None
     if name in WHOLE and isinstance(value, str) and value != "auto":
         return _number(int, value, where)
@@ -84,27 +74,8 @@ def _toml(text: str, path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not TOML: {error}") from error
 
 
-class _Plain(yaml.BaseLoader):
-    """Scalars stay the text they are (16:9 is no number, no is no False); aliases and doubled names are refused."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(None, None, "aliases are refused", None)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for name in names:
-            if names.count(name) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{name} appears twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def _yaml(text: str, path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.load(text, Loader=_Plain)  # derives from BaseLoader: makes text, lists and mappings only
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    found = plain_yaml.load(text, path)
     if found is None or found == "":
         return {}
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):

@@ -12,10 +12,13 @@ from evalsuite import plan
 from evalsuite.digest import digest
 from evalsuite.errors import InputError
 from evalsuite.plan import Job, Machine, Unit
+from evalsuite.sampling import DEFAULT, SHIFT, Sampling
 from evalsuite.spec import NOT_PIXELS, RunSpec
 from prompts import Prompt
 
 FORMAT = 1
+ELSEWHERE = ("output_dir", "weights")
+"""Settings that are places on one machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class ModelFacts:
         parameters: how many numbers it has learned.
         unknown_words: prompt id to the words its text encoder has never seen.
         latent_space: what models with the same latents have in common; empty where no other model has them.
+        sampler: the one that its images are made with.
+        shift: the time shift; see `Sampling`.
     """
 
     fingerprint: str
@@ -35,6 +40,8 @@ class ModelFacts:
     parameters: int = 0
     unknown_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     latent_space: str = ""
+    sampler: str = DEFAULT
+    shift: float | None = SHIFT
 
 
 @dataclass(frozen=True)
@@ -68,12 +75,15 @@ class Manifest:
     def units(self) -> tuple[Unit, ...]:
         """The jobs in units, in the order they are best made."""
         prints = {name: facts.fingerprint for name, facts in self.models.items()}
-        return plan.work_order(plan.units(self.jobs, self.spec, prints, self.machine), self.spec.models)
+        samplings = {name: Sampling(facts.sampler, facts.shift) for name, facts in self.models.items()}
+        return plan.work_order(plan.units(self.jobs, self.spec, prints, self.machine, samplings), self.spec.models)
 
     def identity(self) -> dict[str, Any]:
         """What may not differ between two runs that share a folder."""
         spec = {key: value for key, value in self.spec.to_json().items() if key not in (*NOT_PIXELS, "prompts")}
         return spec | {
+            "sampler": _shared({name: facts.sampler for name, facts in self.models.items()}, self.spec.sampler),
+            "shift": _shared({name: facts.shift for name, facts in self.models.items()}, self.spec.shift),
             "device": self.machine.device_class,
             "torch": self.machine.torch,
             "prompts": f"{self.prompts_name} {digest([asdict(prompt) for prompt in self.prompts])[:12]}",
@@ -93,11 +103,11 @@ class Manifest:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON data; the folder's own place is left out, so that folders can be moved and compared."""
+        """Plain JSON data; places on this machine are left out, so that folders can be moved and compared."""
         data = {
             "format": FORMAT,
             "fingerprint": self.fingerprint,
-            "spec": {key: value for key, value in self.spec.to_json().items() if key != "output_dir"},
+            "spec": {key: value for key, value in self.spec.to_json().items() if key not in ELSEWHERE},
             "prompts": {
                 "name": self.prompts_name,
                 "sha256": self.prompts_sha256,
@@ -137,6 +147,12 @@ class Manifest:
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             raise InputError(f"{where} is damaged ({type(error).__name__}: {error}); use another folder") from error
         return manifest
+
+
+def _shared(values: Mapping[str, Any], without: Any) -> Any:
+    """What all models have in common, or each one's; without models, what the run asks for."""
+    found = list(values.values())
+    return without if not found else found[0] if found.count(found[0]) == len(found) else dict(values)
 
 
 def _brief(value: Any) -> str:

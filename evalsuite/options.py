@@ -39,11 +39,27 @@ def option(flag: str, help: str, panel: str, default: Any = None, **more: Any) -
     )
 
 
-MODEL_HELP = "Names of models, with commas, or repeated; also module:factory."
+MODEL_HELP = "Names of models, with commas, or repeated; also a path, hf:owner/repo, module:factory."
+REFERENCE_HELP = "What fid, fd, kid and cmmd compare with: a folder of images, or a file of `evalsuite stats`."
 Quiet = Annotated[bool, option("--quiet", "No progress.", SHOWN)]
 As = Annotated[Format, option("--format", "How to print the results.", SHOWN, "table")]
 Metrics = Annotated[
-    str | None, option("--metrics", "Metrics, with commas; also module:attribute.", SHOWN, DEFAULTS.metrics)
+    str | None,
+    option("--metrics", "Metrics, with commas; also family@network, module:attribute.", SHOWN, DEFAULTS.metrics),
+]
+Reference = Annotated[str | None, option("--reference", REFERENCE_HELP, SHOWN, "held-out renders of the package")]
+HpsBackend = Annotated[
+    str | None, option("--hps-backend", "open_clip, or hpsv2 for the package itself.", SHOWN, DEFAULTS.hps_backend)
+]
+Given = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--weights",
+        help="A weight file of yours, as NAME=PATH; repeat it. Also EVALSUITE_WEIGHTS: a folder, or pairs with commas.",
+        metavar="NAME=PATH",
+        show_default=False,
+        rich_help_panel=WHERE,
+    ),
 ]
 Device = Annotated[str | None, option("--device", "auto, cpu, cuda or cuda:1.", WHERE, DEFAULTS.device)]
 Threads = Annotated[int | None, option("--threads", "CPU threads.", WHERE, "the physical cores")]
@@ -52,6 +68,9 @@ DryRun = Annotated[bool, option("--dry-run", "Plan and estimate; write nothing."
 
 def spec_from(
     models: Annotated[list[str] | None, option("--model", MODEL_HELP, WHAT, DEFAULTS.models)] = None,
+    model_args: Annotated[
+        str | None, option("--model-args", "For models from files.", WHAT, metavar="KEY=VALUE,...")
+    ] = None,
     prompts: Annotated[str | None, option("--prompts", "A set's name, or a file.", WHAT, DEFAULTS.prompts)] = None,
     aspects: Annotated[str | None, option("--aspects", "Ratios, with commas.", WHAT, DEFAULTS.aspects)] = None,
     pixels: Annotated[int | None, option("--pixels", "Area of every image.", WHAT, DEFAULTS.pixels)] = None,
@@ -67,9 +86,15 @@ def spec_from(
     guidance: Annotated[
         float | None, option("--guidance", "Guidance scale; 1 is none.", HOW, DEFAULTS.guidance)
     ] = None,
-    sampler: Annotated[str | None, option("--sampler", "euler, heun or midpoint.", HOW, DEFAULTS.sampler)] = None,
+    negative_prompt: Annotated[
+        str | None, option("--negative-prompt", "What guidance leads away from.", HOW, "the null prompt")
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        option("--sampler", "euler, heun, midpoint; also a model's own: ddim, dpm++2m.", HOW, DEFAULTS.sampler),
+    ] = None,
     shift: Annotated[
-        float | None, option("--shift", "Time shift towards the noise; 1 is none.", HOW, DEFAULTS.shift)
+        float | None, option("--shift", "Time shift towards the noise; 1 is none.", HOW, "the model's own")
     ] = None,
     device: Device = None,
     dtype: Annotated[str | None, option("--dtype", "fp32, bf16 or fp16.", WHERE, DEFAULTS.dtype)] = None,
@@ -80,7 +105,10 @@ def spec_from(
     output_dir: Annotated[
         str | None, option("--output-dir", "The run folder.", WHERE, "outputs/, named after the run")
     ] = None,
+    weights: Given = None,
     metrics: Metrics = None,
+    reference: Reference = None,
+    hps_backend: HpsBackend = None,
 ) -> RunSpec:
     """A spec from what was given, over a run file, over the defaults.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import disk_usage
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from evalsuite.manifest import Manifest
 from evalsuite.prepare import Shelf, folder_of, prepare, with_metrics
 from evalsuite.progress import Progress, Silent
 from evalsuite.records import largest_bytes
+from evalsuite.scoring import Scoring
 from evalsuite.spec import RunSpec
 from evalsuite.store import Finished, RunStore
 
@@ -27,27 +28,34 @@ class Outcome:
     """What a command has to show.
 
     Attributes:
-        folder: the run folder.
-        manifest: what the run is.
+        folder: with the report, and the images of a run.
+        title: of the report.
+        models: names, in the order of the report.
         rows: the scores, or None when none were asked for.
         notes: what a reader must know besides.
-        missing: images of the plan that are not made.
+        planned: images that should be there.
+        missing: of them, those that are not.
         reasons: why, where it is known.
+        manifest: what the run is; None for images that were made elsewhere.
     """
 
     folder: Path
-    manifest: Manifest
+    title: str
+    models: Sequence[str]
     rows: pd.DataFrame | None
     notes: Sequence[str]
+    planned: int
     missing: int
     reasons: Sequence[str] = ()
+    manifest: Manifest | None = None
 
     def check(self) -> None:
-        """Raise Incomplete unless every image of the plan is there."""
+        """Raise Incomplete unless every image that should be there is."""
         if self.missing:
             why = f" ({'; '.join(self.reasons)})" if self.reasons else ""
-            total = len(self.manifest.jobs)
-            raise Incomplete(f"{self.missing} of {total} images are not made{why}; {self.folder} keeps the others")
+            told = "keeps the others" if self.manifest else "has the scores of the others"
+            what = "not made" if self.manifest else "missing or corrupt"
+            raise Incomplete(f"{self.missing} of {self.planned} images are {what}{why}; {self.folder} {told}")
 
 
 def run(spec: RunSpec, *, progress: Progress | None = None) -> pd.DataFrame:
@@ -90,7 +98,8 @@ def score_folder(
     Returns:
         The scores in long form.
     """
-    outcome = rescore(Path(folder), metrics=None if metrics is None else tuple(metrics), progress=progress)
+    scoring = Scoring(metrics=None if metrics is None else tuple(metrics))
+    outcome = rescore(Path(folder), scoring, progress=progress)
     outcome.check()
     assert outcome.rows is not None
     return outcome.rows
@@ -101,7 +110,7 @@ def make(spec: RunSpec, *, scored: bool, progress: Progress | None = None) -> Ou
     from evalsuite.generate import generate, reproducible
 
     shelf, progress = Shelf(), progress or Silent()
-    manifest = prepare(spec, shelf)
+    manifest = prepare(spec, shelf, progress)
     with RunStore.create(folder_of(manifest), manifest) as store, reproducible(manifest.spec.threads or 1):
         _warn_of_a_full_disk(store, progress)
         failures = generate(store, lambda name: shelf.take(name, manifest.spec), progress)
@@ -110,39 +119,24 @@ def make(spec: RunSpec, *, scored: bool, progress: Progress | None = None) -> Ou
         return _outcome(store, store.images(), None, failures)
 
 
-def rescore(
-    folder: Path,
-    *,
-    metrics: tuple[str, ...] | None = None,
-    device: str | None = None,
-    threads: int | None = None,
-    progress: Progress | None = None,
-) -> Outcome:
+def rescore(folder: Path, scoring: Scoring, *, progress: Progress | None = None) -> Outcome:
     """Score what is in a run folder, whether or not it is complete.
 
     Args:
         folder: an existing run folder.
-        metrics: names, or None for those of the run.
-        device: for the scorers; None means the best one here.
-        threads: for the scorers; None means those of the run.
+        scoring: how; what it leaves open is as the run had it.
         progress: told of the stages.
 
     Raises:
-        InputError: an option is wrong, or the device is not here.
+        InputError: an option is wrong, weights are missing, or the device is not here.
     """
-    from evalsuite import machine
     from evalsuite.generate import reproducible
 
     with RunStore.open(folder) as store:
-        manifest = with_metrics(store.manifest, metrics)
-        threads = manifest.spec.threads if threads is None else threads
-        spec = replace(manifest.spec, device="auto" if device is None else device, threads=threads).validate_values()
-        if spec.device == "auto":
-            spec = replace(spec, device=machine.best_device())
-        machine.check_device(spec.device)
-        store.manifest = manifest
-        with reproducible(spec.threads or 1):
-            return _score(store, progress or Silent(), (), spec)
+        store.manifest = with_metrics(store.manifest, scoring.settings())
+        device, threads = scoring.place(store.manifest.spec.threads)
+        with reproducible(threads):
+            return _score(store, progress or Silent(), (), device)
 
 
 def _warn_of_a_full_disk(store: RunStore, progress: Progress) -> None:
@@ -151,28 +145,41 @@ def _warn_of_a_full_disk(store: RunStore, progress: Progress) -> None:
         progress.note(f"up to {needed / 1e6:.0f} MB to write, {free / 1e6:.0f} MB free in {store.folder}")
 
 
-def _score(store: RunStore, progress: Progress, failures: Sequence[Failure], spec: RunSpec | None = None) -> Outcome:
-    import pandas as pd
-
-    from evalsuite.publish import publish
+def _score(store: RunStore, progress: Progress, failures: Sequence[Failure], device: str | None = None) -> Outcome:
+    from evalsuite.image_set import of_run
+    from evalsuite.networks import Networks
+    from evalsuite.publish import by_plan, context, keep_scorecards, publish
     from evalsuite.rows import to_frame
     from evalsuite.score import score
 
-    images = store.images()
-    samples = store.samples(images)
-    result = score(store, spec or store.manifest.spec, images, progress=progress)
+    images, spec = store.images(), store.manifest.spec
+    found = of_run(store, images)
+    networks = Networks(device or spec.device, spec.weights, spec.reference, store.folder / "features", progress)
+    result = score(found, spec.metrics, networks, progress=progress)
     rows = to_frame(result.rows)
     outcome = _outcome(store, images, rows, failures)
-    publish(store.manifest, samples, rows, pd.DataFrame(result.per_image), outcome.notes, store.folder)
+    lines = sorted(result.per_image, key=by_plan(store.manifest))
+    told = context(store.manifest, found.samples, outcome.notes)
+    keep_scorecards(found, result, told, store.folder)
+    publish(rows, lines, told, store.folder)
     return outcome
 
 
 def _outcome(
     store: RunStore, images: Sequence[Finished], rows: pd.DataFrame | None, failures: Sequence[Failure]
 ) -> Outcome:
-    from evalsuite.publish import notes_of
+    from evalsuite.publish import notes_of, title
 
-    notes = notes_of(store.manifest, [image for _, image in images], rows)
-    reasons = sorted({f"{f.unit.model} {f.unit.width}x{f.unit.height}: {f.reason}" for f in failures})
-    missing = len(store.manifest.jobs) - len(images)
-    return Outcome(store.folder, store.manifest, rows, notes, missing, reasons)
+    manifest = store.manifest
+    planned = len(manifest.jobs)
+    return Outcome(
+        folder=store.folder,
+        title=title(manifest),
+        models=manifest.spec.models,
+        rows=rows,
+        notes=notes_of(manifest, [image for _, image in images], rows),
+        planned=planned,
+        missing=planned - len(images),
+        reasons=sorted({f"{f.unit.model} {f.unit.width}x{f.unit.height}: {f.reason}" for f in failures}),
+        manifest=manifest,
+    )

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from backbones.protocol import TextToImage
-from evalsuite import machine, models
+from evalsuite import hub_prompts, machine, models
 from evalsuite.errors import InputError
 from evalsuite.manifest import Manifest, ModelFacts
-from evalsuite.registry import METRICS, PROMPTS
+from evalsuite.model_source import labels
+from evalsuite.progress import Progress
+from evalsuite.registry import PROMPTS
+from evalsuite.sampling import sampling_of
+from evalsuite.settle import settled
 from evalsuite.spec import RunSpec
 from prompts import BUNDLED, Prompt, PromptError, PromptSet, load, select
 
@@ -24,9 +29,10 @@ class Shelf:
     def __init__(self) -> None:
         self._kept: dict[str, TextToImage] = {}
 
-    def facts(self, name: str, prompts: Sequence[Prompt]) -> ModelFacts:
+    def facts(self, name: str, prompts: Sequence[Prompt], spec: RunSpec) -> ModelFacts:
         """Build the model and read what the plan needs to know."""
-        model = models.resolve(name)
+        model = models.resolve(name, spec.model_args)
+        sampling = sampling_of(model, spec, name)
         unknown = {prompt.id: tuple(model.unknown_words(prompt.text)) for prompt in prompts}
         if not self._kept:
             self._kept[name] = model
@@ -36,15 +42,17 @@ class Shelf:
             parameters=models.parameters(model),
             unknown_words={prompt_id: words for prompt_id, words in unknown.items() if words},
             latent_space=str(getattr(model, "latent_space", "")),
+            sampler=sampling.sampler,
+            shift=sampling.shift,
         )
 
     def take(self, name: str, spec: RunSpec) -> TextToImage:
         """The model on the run's device, in its dtype; the shelf keeps no hold of it."""
-        model = self._kept.pop(name, None) or models.resolve(name)
+        model = self._kept.pop(name, None) or models.resolve(name, spec.model_args)
         return models.place(model, spec.device, spec.dtype)
 
 
-def prepare(spec: RunSpec, shelf: Shelf) -> Manifest:
+def prepare(spec: RunSpec, shelf: Shelf, progress: Progress | None = None) -> Manifest:
     """Check a spec, leave nothing open in it, and read its prompts and its models' facts.
 
     Raises:
@@ -52,14 +60,15 @@ def prepare(spec: RunSpec, shelf: Shelf) -> Manifest:
     """
     spec = spec.resolved(device=machine.best_device(), cores=machine.cores())
     machine.check_device(spec.device)
-    found = prompt_set(spec.prompts)
+    spec = settled(spec)
+    found = prompt_set(spec.prompts, progress)
     chosen = select(found.prompts, spec.limit)
     manifest = Manifest(
         spec=spec,
         prompts=chosen,
         prompts_name=found.name,
         prompts_sha256=found.sha256,
-        models={name: shelf.facts(name, chosen) for name in spec.models},
+        models={name: shelf.facts(name, chosen, spec) for name in spec.models},
         machine=machine.describe(spec.device),
         versions=machine.versions(),
     )
@@ -67,12 +76,14 @@ def prepare(spec: RunSpec, shelf: Shelf) -> Manifest:
     return manifest
 
 
-def prompt_set(name: str) -> PromptSet:
-    """A bundled set, one of an entry point of ``evalsuite.prompts``, or a file.
+def prompt_set(name: str, progress: Progress | None = None) -> PromptSet:
+    """A bundled set, one of an entry point of ``evalsuite.prompts``, a file, a folder, or a file on the hub.
 
     Raises:
         InputError: unknown, unreadable, or breaking a rule.
     """
+    if name.startswith(hub_prompts.PREFIX):
+        return hub_prompts.load_from_hub(name, progress)
     installed = name not in BUNDLED and name in PROMPTS.targets()
     try:
         if not installed:
@@ -89,18 +100,20 @@ def folder_of(manifest: Manifest) -> Path:
     """The run folder: as asked for, or named after the run, so that the same command finds it again."""
     if manifest.spec.output_dir:
         return Path(manifest.spec.output_dir)
-    words = "-".join([*manifest.spec.models, manifest.prompts_name])
+    words = "-".join([*labels(manifest.spec.models).values(), manifest.prompts_name])
     slug = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[: LONGEST_NAME - 9].strip("-")
     return Path("outputs") / f"{slug or 'run'}-{manifest.fingerprint[:8]}"
 
 
-def with_metrics(manifest: Manifest, metrics: tuple[str, ...] | None) -> Manifest:
-    """The same run, scored by other metrics; they are no part of its identity.
+def with_metrics(manifest: Manifest, changes: Mapping[str, Any]) -> Manifest:
+    """The same run, scored otherwise; how it is scored is no part of its identity.
+
+    Args:
+        manifest: of the run; its models may be those of another machine.
+        changes: of ``metrics``, ``reference``, ``weights`` and ``hps_backend``; None leaves one as it is.
 
     Raises:
-        InputError: an unknown metric.
+        InputError: an unknown metric, or its weights or the reference are not here.
     """
-    spec = manifest.spec if metrics is None else replace(manifest.spec, metrics=metrics).validate_values()
-    for metric in spec.metrics:
-        METRICS.target(metric)
-    return replace(manifest, spec=spec)
+    spec = replace(manifest.spec, **{key: value for key, value in changes.items() if value is not None})
+    return replace(manifest, spec=settled(spec.validate_values()))

@@ -9,14 +9,19 @@ from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, Literal
 
+from evalsuite import model_source
 from evalsuite.errors import InputError
-from evalsuite.registry import METRICS, MODELS
+from evalsuite.metric_names import parse
 from evalsuite.sizes import parse_aspect, size_of
 
 __all__ = ["DTYPES", "SAMPLERS", "RunSpec", "size_of"]
 
 SAMPLERS = ("euler", "heun", "midpoint")
+"""Those that every model takes; others are a model's own."""
+KNOWN_SAMPLERS = ("auto", *SAMPLERS, "ddim", "dpm++2m")
+SAMPLER = re.compile(r"[a-z0-9][a-z0-9+_.-]{0,31}")
 DTYPES = ("fp32", "bf16", "fp16")
+HPS_BACKENDS = ("open_clip", "hpsv2")
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,2})?")
 WHOLE = {
     "pixels": (64 * 64, 4096 * 4096),
@@ -28,7 +33,7 @@ WHOLE = {
     "threads": (1, 1024),
 }
 REAL = {"guidance": (0.0, 100.0), "shift": (0.01, 100.0)}
-NOT_PIXELS = ("output_dir", "metrics")
+NOT_PIXELS = ("output_dir", "metrics", "reference", "weights", "hps_backend")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +41,8 @@ class RunSpec:
     """One run. Lists may be given for tuples.
 
     Attributes:
-        models: backbone names, or ``module:factory``.
+        models: backbone names, ``module:factory``, paths of checkpoints, or hub ids; see `evalsuite.model_source`.
+        model_args: ``key=value`` for every model that is loaded from a file.
         prompts: a bundled set's name, or the path of a prompt file.
         aspects: ratios width:height, from 1:4 to 4:1.
         pixels: area of every image, whatever its ratio; sides are rounded to the model's stride.
@@ -45,17 +51,26 @@ class RunSpec:
         num_images: images per model, prompt and aspect.
         steps: steps of the sampler.
         guidance: classifier-free guidance scale; 1 means none.
-        sampler: ``euler`` (one prediction a step), ``heun`` or ``midpoint`` (two).
-        shift: time shift a of t' = a t / (1 + (a - 1) t); 1 means uniform steps.
+        negative_prompt: what guidance leads away from; empty means the null prompt.
+        sampler: ``auto`` (a model's own, else ``euler``), ``euler`` (one prediction a step), ``heun`` or ``midpoint``
+            (two), or one of the model's own, such as ``ddim`` or ``dpm++2m``.
+        shift: time shift a of t' = a t / (1 + (a - 1) t); 1 means uniform steps, None the model's own. Samplers of
+            noise-predicting models have none.
         device: ``auto`` (CUDA when there is one), ``cpu``, ``cuda`` or ``cuda:1``.
         dtype: of weights and activations; noise and integration stay fp32.
         batch_size: images per forward pass. It can change the last bits of an image, so it is recorded.
         threads: CPU threads per operation, for the same reason; None means the physical cores.
-        metrics: names from the metric catalogue.
+        metrics: names from the metric catalogue; one without a network takes the published one where its weights are
+            on the machine, else the bundled one.
+        reference: what Frechet and kernel distances compare with: a folder of images, or a file of `evalsuite stats`;
+            None means the held-out renders of the package.
+        weights: weight files of published scorers, as ``NAME=PATH``.
+        hps_backend: ``open_clip``, or ``hpsv2`` to run that package itself.
         output_dir: the run folder; None means one named after the run under ``outputs``.
     """
 
     models: tuple[str, ...] = ("dit",)
+    model_args: tuple[str, ...] = ()
     prompts: str = "smoke"
     aspects: tuple[str, ...] = ("1:1", "3:2", "9:16")
     pixels: int = 256 * 256
@@ -64,17 +79,21 @@ class RunSpec:
     num_images: int = 1
     steps: int = 20
     guidance: float = 4.0
-    sampler: str = "euler"
-    shift: float = 1.5
+    negative_prompt: str = ""
+    sampler: str = "auto"
+    shift: float | None = None
     device: str = "auto"
     dtype: str = "fp32"
     batch_size: int | Literal["auto"] = "auto"
     threads: int | None = None
     metrics: tuple[str, ...] = ("hps", "clip_score", "clip_direction", "fid", "v_variance")
+    reference: str | None = None
+    weights: tuple[str, ...] = ()
+    hps_backend: str = "open_clip"
     output_dir: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("models", "aspects", "metrics"):
+        for name in ("models", "model_args", "aspects", "metrics", "weights"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in REAL:
@@ -89,9 +108,11 @@ class RunSpec:
         """
         self.validate_values()
         for model in self.models:
-            MODELS.target(model)
+            source = model_source.parse(model)
+            if source.is_file:
+                model_source.locate(source)
         for metric in self.metrics:
-            METRICS.target(metric)
+            parse(metric)
         return self
 
     def validate_values(self) -> RunSpec:
@@ -102,12 +123,25 @@ class RunSpec:
         """
         for name in ("models", "aspects", "metrics"):
             _check_names(name, getattr(self, name))
+        if self.weights:
+            _check_names("weights", self.weights)
+        if self.reference is not None and (not isinstance(self.reference, str) or not self.reference):
+            raise InputError(f"reference is {self.reference!r}: name a folder of images, or a file of evalsuite stats")
         for name, (lowest, highest) in WHOLE.items():
             _check_whole(name, getattr(self, name), lowest, highest)
         for name, (least, most) in REAL.items():
             _check_real(name, getattr(self, name), least, most)
-        _check_choice("sampler", self.sampler, SAMPLERS)
+        if self.model_args:
+            _check_names("model_args", self.model_args)
+            model_source.arguments(self.model_args, "model_args")
+        if not isinstance(self.negative_prompt, str) or not self.negative_prompt.isprintable():
+            raise InputError(f"negative_prompt is {self.negative_prompt!r}: write one line of text")
+        if not isinstance(self.sampler, str) or not SAMPLER.fullmatch(self.sampler):
+            raise InputError(
+                f"sampler {self.sampler!r} is no name: use {', '.join(KNOWN_SAMPLERS)}, or another of the model's own"
+            )
         _check_choice("dtype", self.dtype, DTYPES)
+        _check_choice("hps_backend", self.hps_backend, HPS_BACKENDS)
         if not isinstance(self.device, str) or not DEVICE.fullmatch(self.device):
             raise InputError(f"device {self.device!r} is unknown: use auto, cpu, cuda or cuda:0")
         if not isinstance(self.prompts, str) or not self.prompts:
@@ -171,6 +205,8 @@ def _check_whole(name: str, value: Any, lowest: int, highest: int) -> None:
 
 
 def _check_real(name: str, value: Any, least: float, most: float) -> None:
+    if name == "shift" and value is None:
+        return
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or not least <= value <= most:
         raise InputError(f"{name} is {value!r}: use a number from {least:g} to {most:g}")
