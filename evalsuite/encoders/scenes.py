@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from open_clip import CLIP
 from open_clip.tokenizer import SimpleTokenizer
@@ -15,15 +13,16 @@ from torch import Tensor
 from evalsuite.digest import digest
 from evalsuite.encoders.bpe import read_tokenizer
 from evalsuite.encoders.bundle import load_tensors, sha256
+from evalsuite.encoders.openclip import OpenCLIPEncoder
+from evalsuite.encoders.precision import DTYPE
 from evalsuite.encoders.preprocess import letterbox
-from evalsuite.encoders.protocol import BATCH, in_fixed_batches
+from evalsuite.encoders.protocol import BATCH
 from evalsuite.errors import InputError
 
 HERE = Path(__file__).parent
 CONFIG = HERE / "configs" / "scenes-clip.json"
 VOCABULARY = HERE / "data" / "scenes_bpe.txt.gz"
 WEIGHTS = HERE / "weights" / "scorer.safetensors"
-DTYPE = "fp32"
 
 
 def read_config() -> dict[str, object]:
@@ -55,7 +54,7 @@ def build_tokenizer(vocabulary: Path = VOCABULARY) -> SimpleTokenizer:
     return tokenizer
 
 
-class ScenesEncoder:
+class ScenesEncoder(OpenCLIPEncoder):
     """An Encoder over the network that build_model makes. Scores in fp32, TF32 off, at one batch shape.
 
     Args:
@@ -76,41 +75,22 @@ class ScenesEncoder:
         vocabulary_sha256: str,
         device: str | torch.device = "cpu",
     ) -> None:
-        self.device = torch.device(device)
-        self.model = model.to(self.device, torch.float32).eval().requires_grad_(False)
-        self.tokenizer = tokenizer
-        self.side, self.width = int(model.visual.image_size), int(model.visual.output_dim)
-        self.preprocessing = f"letterbox {self.side} px bicubic antialiased, grey, {DTYPE}"
-        facts = [self.id, weights_sha256, vocabulary_sha256, read_config(), self.preprocessing, BATCH]
-        self.fingerprint = digest(facts)
+        self.side = int(model.visual.image_size)
+        preprocessing = f"letterbox {self.side} px bicubic antialiased, grey, {DTYPE}"
+        facts = [self.id, weights_sha256, vocabulary_sha256, read_config(), preprocessing, BATCH]
+        super().__init__(
+            lambda: model,
+            tokenizer,
+            id=self.id,
+            width=int(model.visual.output_dim),
+            preprocessing=preprocessing,
+            fingerprint=digest(facts),
+            device=device,
+            batch=BATCH,
+        )
 
-    def images(self, images: Tensor) -> np.ndarray:
-        """Features of uint8 images (B, 3, H, W): (B, 128) float32 rows of unit length."""
-        return self._run(self._encode_images, images)
-
-    def texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Features of texts: (n, 128) float32 rows of unit length."""
-        return self._run(self._encode_tokens, self.tokenizer(list(texts)))
-
-    def truncated(self, text: str) -> bool:
-        """Whether the text, with its start and end tokens, is longer than the context."""
-        tokens: list[int] = self.tokenizer.encode(text)
-        return len(tokens) + 2 > int(self.tokenizer.context_length)
-
-    def _encode_images(self, images: Tensor) -> Tensor:
-        features: Tensor = self.model.encode_image(letterbox(images, self.side), normalize=True)
-        return features  # (BATCH, 128)
-
-    def _encode_tokens(self, tokens: Tensor) -> Tensor:
-        features: Tensor = self.model.encode_text(tokens, normalize=True)
-        return features  # (BATCH, 128)
-
-    def _run(self, forward: Callable[[Tensor], Tensor], rows: Tensor) -> np.ndarray:
-        if not len(rows):
-            return np.empty((0, self.width), np.float32)
-        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with torch.inference_mode(), exact:
-            return in_fixed_batches(forward, rows.to(self.device)).cpu().numpy()
+    def _prepare(self, images: Tensor) -> Tensor:
+        return letterbox(images.to(self.device), self.side)
 
 
 def load(device: str | torch.device = "cpu") -> ScenesEncoder:
