@@ -25,8 +25,13 @@ def unet() -> LatentDiffusion:
     return load("unet")
 
 
-def load(name: str, folder: Path = WEIGHTS) -> LatentDiffusion:
-    """Load `<folder>/<name>` and `<folder>/vae` as one model, on the CPU in fp32.
+def load(name: str, folder: Path = WEIGHTS, vae: Path | None = None) -> LatentDiffusion:
+    """Load `<folder>/<name>` and a VAE as one model, on the CPU in fp32.
+
+    Args:
+        name: of the denoiser's files, and of the model.
+        folder: that holds them.
+        vae: the VAE's safetensors file, with its card beside it; None means `<folder>/vae`.
 
     Raises:
         ValueError: a file is missing, differs from its card's SHA-256, or does not fit its configuration.
@@ -38,13 +43,14 @@ def load(name: str, folder: Path = WEIGHTS) -> LatentDiffusion:
     denoiser, text = _denoiser(card), build(TextEncoder, TextConfig, card["text"])
     load_into(folder / f"{name}.safetensors", {"denoiser": denoiser, "text": text})
     tokenizer = Tokenizer(card["vocabulary"], text.config.length)
-    return LatentDiffusion(name, denoiser, text, tokenizer, load_vae(folder)).to("cpu")
+    place = folder / "vae.safetensors" if vae is None else vae
+    return LatentDiffusion(name, denoiser, text, tokenizer, load_vae(place.parent, place.stem)).to("cpu")
 
 
-def load_vae(folder: Path = WEIGHTS) -> VAE:
-    """Load `<folder>/vae`, on the CPU in fp32; raise ValueError if a file is missing or damaged."""
-    vae = build(VAE, VAEConfig, read_card(folder, "vae")["config"])
-    load_into(folder / "vae.safetensors", {"vae": vae})
+def load_vae(folder: Path = WEIGHTS, name: str = "vae") -> VAE:
+    """Load `<folder>/<name>`, on the CPU in fp32; raise ValueError if a file is missing or damaged."""
+    vae = build(VAE, VAEConfig, read_card(folder, name)["config"])
+    load_into(folder / f"{name}.safetensors", {"vae": vae})
     return vae.eval().requires_grad_(False)
 
 

@@ -12,9 +12,10 @@ from dataclasses import asdict
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from backbones.dit import DiT
+from backbones.fingerprint import add_weights
 from backbones.protocol import Condition, latent_sides
 from backbones.text import TextEncoder, Tokenizer
 from backbones.unet import UNet
@@ -95,18 +96,12 @@ class LatentDiffusion:
         digest = hashlib.sha256(json.dumps(self.tokenizer.vocabulary).encode())
         for key, part in parts.items():
             digest.update(json.dumps([key, type(part).__name__, asdict(part.config)], sort_keys=True).encode())
-            _add_weights(digest, part)
+            add_weights(digest, part)
         return digest.hexdigest()
 
 
 def _latent_space(vae: VAE) -> str:
     """Models that share it predict in the same latents, so their velocities have the same scale."""
     digest = hashlib.sha256(json.dumps(asdict(vae.config), sort_keys=True).encode())
-    _add_weights(digest, vae)
+    add_weights(digest, vae)
     return digest.hexdigest()[:12]
-
-
-def _add_weights(digest: hashlib._Hash, module: nn.Module) -> None:
-    for name, weight in sorted(module.state_dict().items()):
-        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-        digest.update(weight.detach().cpu().flatten().view(torch.uint8).numpy().data)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol, Self
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from backbones.sampler import Step
 
 Condition = Mapping[str, Tensor]  # what a model needs to know of its prompts; every tensor has the batch first
 
 
 class TextToImage(Protocol):
-    """A rectified-flow model: x_t = (1 - t) x0 + t e, data at t = 0, noise at t = 1.
+    """A model that answers as a rectified flow: x_t = (1 - t) x0 + t e, data at t = 0, noise at t = 1.
 
-    A model may also have a `latent_space`: models with the same one share their latents. Without one, its are its own.
+    A model may also have
+        latent_space: str; models with the same one share their latents. Without one, its are its own;
+        shift: float or None; the time shift that suits it where a run names none. None: its own samplers have none;
+        samplers and path: see `OwnPath`, for a model whose users know it by a scheme of its own.
 
     Letters: B batch, C latent channels, h x w latent sides, H x W image sides in pixels.
     """
@@ -45,6 +52,52 @@ class TextToImage(Protocol):
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Self:
         """Move the model, cast what may be cast, and return it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PathSettings:
+    """How a model shall walk its own path.
+
+    Attributes:
+        steps: at least 1.
+        guidance: classifier-free guidance scale; 1 means none.
+        sampler: one of the model's `samplers`.
+        shift: time shift a of t' = a t / (1 + (a - 1) t); None means the model's own rule. A model whose `shift`
+            is None, or absent, is never given one.
+    """
+
+    steps: int
+    guidance: float
+    sampler: str
+    shift: float | None = None
+
+
+class OwnPath(TextToImage, Protocol):
+    """A model that also samples by schemes of its own, in its native parametrisation."""
+
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        """Names that `path` takes; the first is what `--sampler auto` means."""
+        ...
+
+    def path(self, noise: Tensor, condition: Condition, null: Condition, settings: PathSettings) -> Iterator[Step]:
+        """Walk from noise to data, yielding every step; the last step's x goes to `decode`.
+
+        Args:
+            noise: unit Gaussian (B, C, h, w), fp32; scaling it to the first noise level is the path's own business.
+            condition: of B prompts.
+            null: of the null or the negative prompt, with a batch of B or of 1.
+            settings: how.
+
+        Yields:
+            x is native latents after the step; t, dt and at are times of the rectified flow, sigma / (alpha + sigma);
+            field holds velocities e - x0 of the rectified flow, guided and conditional, or is None for a step at which
+            the prediction says nothing of them. A number that is not finite is never put there to mean "undefined".
+
+        Raises:
+            ValueError: settings that the model cannot follow.
+        """
         ...
 
 

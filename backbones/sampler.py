@@ -33,7 +33,7 @@ class Step(NamedTuple):
     dt: float  # > 0: how far it went towards t = 0
     at: float  # the time its field stands for: Euler's t, midpoint's and Heun's t - dt/2
     x: Tensor  # (B, C, h, w) after the step
-    field: Field  # what moved x: Euler's v(t), midpoint's v(t - dt/2), Heun's mean of both ends
+    field: Field | None  # what moved x: Euler's v(t), midpoint's v(t - dt/2), Heun's mean; None where undefined
 
 
 Velocity = Callable[[Tensor, float], Field]
@@ -110,12 +110,13 @@ def _walk(field: Velocity, x: Tensor, times: Sequence[float], method: str) -> It
         if method == "midpoint":
             move = field(x - dt / 2 * move.velocity, at)
         elif method == "heun":
-            move = _mean(move, field(x - dt * move.velocity, after))
+            move = mean_field(move, field(x - dt * move.velocity, after))
         x = x - dt * move.velocity
         yield Step(index, t, dt, at, x, move)
 
 
-def _mean(first: Field, second: Field) -> Field:
+def mean_field(first: Field, second: Field) -> Field:
+    """Return the mean of two fields; one tensor where both have no guidance."""
     velocity = (first.velocity + second.velocity) / 2
     if first.velocity is first.conditional:
         return Field(velocity, velocity)

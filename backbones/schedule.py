@@ -66,6 +66,8 @@ def flow_velocity(prediction: Prediction, output: Tensor, x: Tensor, a: Tensor, 
 
     The conversion multiplies errors by (a + b) / a for "eps" and by (a + b) / b for "x0".
     """
+    if prediction == "flow":
+        return output
     x0, noise = endpoints(prediction, output, x, a, b)
     return noise - x0
 

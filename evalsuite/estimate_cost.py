@@ -82,9 +82,9 @@ def estimate(spec: RunSpec) -> Cost:
     )
 
 
-def predictions(spec: RunSpec) -> int:
+def predictions(steps: int, sampler: str) -> int:
     """Predictions of the model per image."""
-    return spec.steps * (1 if spec.sampler == "euler" else 2)
+    return steps * (2 if sampler in ("heun", "midpoint") else 1)
 
 
 def _sizes(manifest: Manifest, name: str, shelf: Shelf) -> list[SizeCost]:
@@ -108,7 +108,8 @@ def _seconds(painter: Painter, unit: Unit) -> float:
     field(noise, 1.0).velocity.sum().item()  # a number on the host: a GPU's work is done by then
     between = time.monotonic()
     painter.model.decode(noise).sum().item()
-    return predictions(painter.spec) * (between - began) + time.monotonic() - between
+    passes = predictions(painter.spec.steps, painter.sampling.sampler)
+    return passes * (between - began) + time.monotonic() - between
 
 
 def _weights(manifest: Manifest, name: str) -> WeightCost:

@@ -15,22 +15,24 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from backbones.protocol import Condition, TextToImage
-from backbones.sampler import Velocity, guided_field, sample, timesteps
+from backbones.protocol import Condition, OwnPath, PathSettings, TextToImage
+from backbones.sampler import Step, Velocity, guided_field, sample, timesteps
 from evalsuite.plan import Job, Unit
 from evalsuite.progress import Progress
 from evalsuite.records import Picture, Pixels
 from evalsuite.samples import Trace
+from evalsuite.sampling import own_samplers, sampling_of
 from evalsuite.spec import RunSpec
 from evalsuite.store import RunStore
 from evalsuite.trace import Recorder
 
-KEPT_CONDITIONS = 4096  # prompts; a run's sizes share them
+KEPT_CONDITIONS = 2**30  # bytes of encoded prompts; a run's sizes share them
 QUEUED_UNITS = 2  # finished, waiting for the disk
 MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -87,34 +89,48 @@ class Painter:
     def __init__(self, model: TextToImage, spec: RunSpec) -> None:
         self.model = model
         self.spec = spec
-        self._times = timesteps(spec.steps, spec.shift)
+        self.sampling = sampling_of(model, spec, model.name)
         self._conditions: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
+        self._bytes = 0  # of them
 
     @torch.inference_mode()
     def paint(self, unit: Unit) -> list[Picture]:
         """One picture per job, in their order."""
-        field, noise = self.start(unit)
-        latents = noise  # (B, C, h, w)
+        jobs = _filled(unit)
+        latents = noise = self._noise(unit, jobs)  # (B, C, h, w)
         recorder = Recorder()
-        for step in sample(field, noise, self._times, self.spec.sampler):
+        for step in self._walk(jobs, noise):
             recorder.add(step)
             latents = step.x
         images = self.model.decode(latents).float()  # (B, 3, H, W)
         if images.shape[1:] != (3, unit.height, unit.width):
             shape = tuple(images.shape[1:])
             raise ValueError(f"{unit.model} decodes to {shape}, not (3, {unit.height}, {unit.width})")
-        finite = images.isfinite().flatten(1).all(1).tolist()  # a latent that is not shows in its trace
+        finite = [a and b for a, b in zip(_finite(images), _finite(latents), strict=True)]
         traces = recorder.traces(len(unit.jobs))
         rgb = images.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        return [_picture(rgb[i], finite[i], trace) for i, trace in enumerate(traces)]
+        return [_picture(rgb[i], finite[i], trace, recorder.told) for i, trace in enumerate(traces)]
 
     @torch.inference_mode()
     def start(self, unit: Unit) -> tuple[Velocity, Tensor]:
-        """The field to walk along and the noise (B, C, h, w) to start from; a short unit repeats its last job."""
-        jobs = [*unit.jobs, *[unit.jobs[-1]] * (unit.batch - len(unit.jobs))]
-        condition = _stack([self._condition(job.text) for job in jobs])
-        field = guided_field(self.model, condition, self._condition(""), self.spec.guidance)
-        return field, self._noise(unit, jobs)
+        """The flow's field and the noise (B, C, h, w): one prediction of each size, to be timed."""
+        jobs = _filled(unit)
+        return guided_field(self.model, *self._conditions_of(jobs), self.spec.guidance), self._noise(unit, jobs)
+
+    def _walk(self, jobs: Sequence[Job], noise: Tensor) -> Iterator[Step]:
+        """The model's own path where the sampler is one of its own, else ours."""
+        condition, null = self._conditions_of(jobs)
+        sampler, shift = self.sampling.sampler, self.sampling.shift
+        if sampler in own_samplers(self.model):
+            settings = PathSettings(self.spec.steps, self.spec.guidance, sampler, shift)
+            return cast(OwnPath, self.model).path(noise, condition, null, settings)
+        assert shift is not None  # ours always have one
+        field = guided_field(self.model, condition, null, self.spec.guidance)
+        return sample(field, noise, timesteps(self.spec.steps, shift), sampler)
+
+    def _conditions_of(self, jobs: Sequence[Job]) -> tuple[Condition, Condition]:
+        """Of the prompts (B), and of what guidance leads away from (1)."""
+        return _stack([self._condition(job.text) for job in jobs]), self._condition(self.spec.negative_prompt)
 
     def _noise(self, unit: Unit, jobs: Sequence[Job]) -> Tensor:
         """(B, C, h, w): every image's noise from its own seed, drawn on the CPU whatever the device."""
@@ -127,8 +143,9 @@ class Painter:
         if text not in self._conditions:
             encoded = self.model.encode([text])
             self._conditions[text] = {key: rows.to(self.spec.device) for key, rows in encoded.items()}
-            if len(self._conditions) > KEPT_CONDITIONS:
-                self._conditions.popitem(last=False)
+            self._bytes += _bytes(self._conditions[text])
+            while self._bytes > KEPT_CONDITIONS and len(self._conditions) > 1:
+                self._bytes -= _bytes(self._conditions.popitem(last=False)[1])
         self._conditions.move_to_end(text)
         return self._conditions[text]
 
@@ -169,13 +186,28 @@ class _Writer:
                 future.result()
 
 
+def _filled(unit: Unit) -> list[Job]:
+    """As many jobs as a pass has places: a short unit repeats its last one."""
+    return [*unit.jobs, *[unit.jobs[-1]] * (unit.batch - len(unit.jobs))]
+
+
+def _finite(batch: Tensor) -> list[bool]:
+    """Of every entry of a batch, whether all its numbers are finite."""
+    found: list[bool] = batch.isfinite().flatten(1).all(1).tolist()
+    return found
+
+
+def _bytes(condition: Mapping[str, Tensor]) -> int:
+    return sum(rows.nbytes for rows in condition.values())
+
+
 def _stack(conditions: Sequence[Mapping[str, Tensor]]) -> Condition:
     return {key: torch.cat([condition[key] for condition in conditions]) for key in conditions[0]}
 
 
-def _picture(rgb: Pixels, finite: bool, trace: Trace | None) -> Picture:
+def _picture(rgb: Pixels, finite: bool, trace: Trace | None, told: bool) -> Picture:
     """Judge an image by what it was before the cast to bytes: the cast turns NaN into 0 without a word."""
-    if not finite or trace is None:
+    if not finite or (told and trace is None):
         return Picture("nonfinite", None, None)
     return Picture("constant" if (rgb == rgb[0, 0]).all() else "ok", np.ascontiguousarray(rgb), trace)
 

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
+from types import MappingProxyType
+from typing import Any
 
 from evalsuite.digest import digest
 from evalsuite.errors import InputError
+from evalsuite.sampling import Sampling
 from evalsuite.spec import RunSpec, size_of
 from prompts import Prompt
 
-KEY_FORMAT = 1
+KEY_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,13 @@ def jobs(spec: RunSpec, prompts: Sequence[Prompt], strides: Mapping[str, int]) -
     return tuple(sorted(made, key=lambda job: job.id))
 
 
-def units(jobs: Iterable[Job], spec: RunSpec, fingerprints: Mapping[str, str], machine: Machine) -> tuple[Unit, ...]:
+def units(
+    jobs: Iterable[Job],
+    spec: RunSpec,
+    fingerprints: Mapping[str, str],
+    machine: Machine,
+    samplings: Mapping[str, Sampling] = MappingProxyType({}),
+) -> tuple[Unit, ...]:
     """Chunks of ``spec.batch_size`` jobs of one model and size, with fixed members: each job in exactly one.
 
     Args:
@@ -119,6 +128,7 @@ def units(jobs: Iterable[Job], spec: RunSpec, fingerprints: Mapping[str, str], m
         spec: resolved.
         fingerprints: model name to the hash of its weights and configuration.
         machine: where the units will be made.
+        samplings: model name to its sampler, where that is settled.
     """
     if not isinstance(spec.batch_size, int):
         raise ValueError(f"batch_size is {spec.batch_size!r}: units need a resolved spec")
@@ -126,8 +136,11 @@ def units(jobs: Iterable[Job], spec: RunSpec, fingerprints: Mapping[str, str], m
     made = []
     for _, group in groupby(sorted(jobs, key=_shape_then_id), key=_shape):
         members = tuple(group)
+        model = members[0].model
+        sampling = samplings.get(model, Sampling(spec.sampler, spec.shift))
+        about = {"model": fingerprints[model], **_settings(spec, sampling, machine)}
         for start in range(0, len(members), size):
-            made.append(_unit(members[start : start + size], size, spec, fingerprints, machine))
+            made.append(_unit(members[start : start + size], size, about))
     return tuple(made)
 
 
@@ -156,17 +169,23 @@ def _shape_then_id(job: Job) -> tuple[str, int, int, str]:
     return *_shape(job), job.id
 
 
-def _unit(jobs: tuple[Job, ...], batch: int, spec: RunSpec, fingerprints: Mapping[str, str], machine: Machine) -> Unit:
+def _settings(spec: RunSpec, sampling: Sampling, machine: Machine) -> dict[str, Any]:
+    return {
+        "sampler": [sampling.sampler, spec.steps, spec.guidance, sampling.shift, spec.negative_prompt],
+        "model_args": spec.model_args,
+        "dtype": spec.dtype,
+        "threads": spec.threads,
+        "device": machine.device_class,
+        "torch": machine.torch,
+    }
+
+
+def _unit(jobs: tuple[Job, ...], batch: int, about: Mapping[str, Any]) -> Unit:
     model, width, height = _shape(jobs[0])
     key = digest(
         {
             "format": KEY_FORMAT,
-            "model": fingerprints[model],
-            "sampler": [spec.sampler, spec.steps, spec.guidance, spec.shift],
-            "dtype": spec.dtype,
-            "threads": spec.threads,
-            "device": machine.device_class,
-            "torch": machine.torch,
+            **about,
             "shape": [batch, width, height],
             "jobs": [[job.id, job.aspect, job.text, job.seed] for job in jobs],
         }

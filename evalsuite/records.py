@@ -28,7 +28,7 @@ class Picture(NamedTuple):
     Attributes:
         status: ``nonfinite`` when a latent, a pixel or the trace is not a number; ``constant`` when all pixels agree.
         rgb: (height, width, 3) uint8, or None when not finite.
-        trace: the prediction along its path, or None when not finite.
+        trace: the prediction along its path, or None when not finite, or when no step tells a velocity.
     """
 
     status: Status

@@ -27,12 +27,14 @@ class Registry:
         group: entry-point group that other packages add names to.
         catalog: returns our own names and their targets.
         own: whether users may write ``module:attribute`` in place of a name.
+        also: what else they may write, in error messages.
     """
 
     kind: str
     group: str
     catalog: Callable[[], Mapping[str, str]]
     own: bool = False
+    also: str = ""
 
     def targets(self) -> dict[str, str]:
         """Every known name and its target; ours win over an entry point of the same name."""
@@ -52,7 +54,7 @@ class Registry:
             return name
         near = get_close_matches(name, known, n=1)
         hint = f", did you mean {near[0]!r}?" if near else ";"
-        own = ", or module:attribute of your own" if self.own else ""
+        own = f"{self.also}, or module:attribute of your own" if self.own else ""
         raise InputError(f"no {self.kind} {name!r}{hint} known: {', '.join(sorted(known)) or 'none'}{own}")
 
     def load(self, name: str) -> Any:
@@ -92,6 +94,6 @@ def _metrics() -> Mapping[str, str]:
     return CATALOG
 
 
-MODELS = Registry("model", "evalsuite.backbones", _models, own=True)
+MODELS = Registry("model", "evalsuite.backbones", _models, own=True, also=", a path, hf:owner/repo")
 METRICS = Registry("metric", "evalsuite.metrics", _metrics, own=True)
 PROMPTS = Registry("prompt set", "evalsuite.prompts", dict)

@@ -34,7 +34,9 @@ class Trace(TypedDict):
     """The prediction along one image's sampling path, from t=1 (noise) to t=0."""
 
     t: list[float]
-    """(K) time in (0, 1] that each prediction stands for: Euler's start of the step, else its middle."""
+    """(K) time in (0, 1] that each prediction stands for: the start of the step, or its middle for Heun and midpoint.
+
+    K counts the steps that tell a velocity: a noise prediction near t=1 does not (`backbones.native`)."""
     weight: list[float]
     """(K) dt_k / sum dt; they sum to 1."""
     guided: PathStatistics

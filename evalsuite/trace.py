@@ -25,14 +25,26 @@ class Recorder:
         self._conditional: list[Tensor] = []
 
     def add(self, step: Step) -> None:
-        """Take a step's field; tensors stay where they are, so that a GPU is not waited for."""
+        """Take a step's field; tensors stay where they are, so that a GPU is not waited for.
+
+        A step that tells no velocity is left out: the others' weights then sum to 1.
+        """
+        if step.field is None:
+            return
         self._times.append(step.at)
         self._spans.append(step.dt)
         self._guided.append(step.field.velocity)
         self._conditional.append(step.field.conditional)
 
+    @property
+    def told(self) -> bool:
+        """Whether any step told a velocity."""
+        return bool(self._times)
+
     def traces(self, count: int) -> list[Trace | None]:
-        """The traces of the first ``count`` images; None where a number is not finite."""
+        """The traces of the first ``count`` images; None where a number is not finite, or no step told a velocity."""
+        if not self.told:
+            return [None] * count
         total = math.fsum(self._spans)
         weights = [span / total for span in self._spans]
         guided = torch.stack(self._guided).flatten(2).double().cpu()  # (K, B, D)

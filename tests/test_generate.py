@@ -74,6 +74,19 @@ def test_a_prompt_is_encoded_once_whatever_the_sizes_and_images(tiny: Callable[.
     assert sorted(model.encoded) == sorted(["", *(prompt.text for prompt in manifest.prompts)])
 
 
+def test_encoded_prompts_are_kept_up_to_a_number_of_bytes(
+    tiny: Callable[..., RunSpec], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("evalsuite.generate.KEPT_CONDITIONS", 3 * 512 * 4)  # three prompts of 512 fp32
+    model = tiny_models.conv()
+    manifest = prepare(tiny(), Shelf())
+    painter = Painter(model, manifest.spec)
+    for unit in manifest.units:
+        painter.paint(unit)
+        assert len(painter._conditions) == 3
+    assert len(model.encoded) > 5
+
+
 def test_an_edit_differs_from_its_base_by_text_alone(tiny: Callable[..., RunSpec]):
     entries = [{"id": "a", "text": "a cat"}, {"id": "b", "text": "a cat", "base": "a"}, {"id": "c", "text": "a cat"}]
     manifest = prepare(tiny(prompts=entries, aspects=("1:1",)), Shelf())

@@ -14,7 +14,7 @@ from evalsuite.errors import InputError
 from evalsuite.manifest import Manifest
 from evalsuite.plan import Machine
 from evalsuite.sizes import parse_aspect, size_of
-from evalsuite.spec import DTYPES, SAMPLERS, RunSpec
+from evalsuite.spec import DTYPES, NOT_PIXELS, SAMPLERS, RunSpec
 
 CHANGES = {
     "models": ("unet",),
@@ -28,6 +28,8 @@ CHANGES = {
     "guidance": 4.5,
     "sampler": "heun",
     "shift": 1.0,
+    "negative_prompt": "blur",
+    "model_args": ("a=1",),
     "device": "cuda",
     "dtype": "bf16",
     "batch_size": 3,
@@ -96,8 +98,17 @@ def test_names_known_without_torch_are_those_of_the_code():
         ({"steps": True}, "whole number"),
         ({"guidance": float("nan")}, "guidance"),
         ({"guidance": -1}, "guidance"),
-        ({"sampler": "ddim"}, "euler, heun, midpoint"),
+        ({"sampler": "Euler a"}, r"auto, euler, heun, midpoint, ddim, dpm\+\+2m"),
+        ({"sampler": ""}, "no name"),
         ({"shift": 0.0}, "shift"),
+        ({"shift": "auto"}, "shift"),
+        ({"negative_prompt": "a\nb"}, "one line"),
+        ({"negative_prompt": None}, "one line"),
+        ({"model_args": ("a",)}, "'a' is no argument: write key=value"),
+        ({"model_args": ("a=1", "a=2")}, "names a key twice"),
+        ({"models": ("./absent.safetensors",)}, "no such file or folder"),
+        ({"models": ("hf:owner",)}, "hf:owner/repo"),
+        ({"models": ("hf:owner/absent@v1",)}, "huggingface-cli download owner/absent --revision v1"),
         ({"device": "tpu"}, "cuda:0"),
         ({"dtype": "fp8"}, "fp32, bf16, fp16"),
         ({"batch_size": 0}, "batch_size"),
@@ -142,7 +153,7 @@ def test_the_identity_ignores_the_rest():
     spec = RunSpec(device="cuda:0")
     same = replace(spec, device="cuda:1", metrics=("fid",), output_dir="elsewhere", guidance=4)
     assert identity(same) == identity(spec)
-    assert set(CHANGES) | {"metrics", "output_dir"} == set(spec.to_json())
+    assert set(CHANGES) | set(NOT_PIXELS) == set(spec.to_json())
 
 
 def test_json_and_back_is_the_same_spec():

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from hashlib import sha256
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from backbones.native import FlowSchedule, Native, NativeModel, NoiseSchedule
+from backbones.protocol import PathSettings
+from backbones.sampler import Step
 
 
 class ConvWorld(nn.Module):
@@ -83,6 +88,57 @@ class Hungry(ConvWorld):
         if self.starving and x.shape[3] > x.shape[2]:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
         return super().velocity(x, t, condition)
+
+
+class Noisy(ConvWorld, NativeModel):
+    """The same layers, which now predict noise under Stable Diffusion's schedule."""
+
+    velocity = NativeModel.velocity
+
+    def __init__(self, name: str = "noisy", prediction: str = "eps", zero_terminal_snr: bool = False) -> None:
+        ConvWorld.__init__(self, name)
+        schedule = NoiseSchedule.named("scaled_linear", 0.00085, 0.012, zero_terminal_snr=zero_terminal_snr)
+        self.native = Native(prediction=prediction, schedule=schedule, spacing="trailing")
+
+    def predict(self, x: Tensor, t: Tensor, condition: dict[str, Tensor]) -> Tensor:
+        return ConvWorld.velocity(self, x, t / 1000, condition)
+
+
+class Flow(Noisy):
+    """The same layers as a flow that has a time shift of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("flow")
+        self.native = Native(prediction="flow", schedule=FlowSchedule(3.0))
+
+
+class Silent(ConvWorld):
+    """Has a path that tells no velocity."""
+
+    samplers = ("lookup",)
+
+    def path(self, noise: Tensor, condition: object, null: object, settings: PathSettings) -> Iterator[Step]:
+        yield Step(0, 1.0, 1.0, 1.0, noise / 2, None)
+
+
+def noisy() -> Noisy:
+    return Noisy()
+
+
+def zero_snr() -> Noisy:
+    return Noisy("zero_snr", zero_terminal_snr=True)
+
+
+def flow() -> Flow:
+    return Flow()
+
+
+def silent() -> Silent:
+    return Silent("silent")
+
+
+def scaled(scale: str = "1") -> ConvWorld:
+    return ConvWorld(f"conv x {scale}")
 
 
 def conv() -> ConvWorld:
