@@ -82,7 +82,7 @@ def load_into(path: Path, modules: Mapping[str, nn.Module]) -> None:
             damaged, or a value is not finite in fp32. No module has changed then.
     """
     states = _states(modules)
-    _compare(path, read_shapes(path), {key: tuple(value.shape) for key, value in states.items()})
+    compare(path, read_shapes(path), {key: tuple(value.shape) for key, value in states.items()})
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -120,7 +120,8 @@ def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
             raise CheckpointError(f"{path}: tensor {key!r} holds values that are not finite")
 
 
-def _compare(path: Path, found: Shapes, expected: Shapes) -> None:
+def compare(path: Path, found: Shapes, expected: Shapes) -> None:
+    """Raise CheckpointError where names or shapes differ; says the first few."""
     differences = [
         f"{key} is {_say(found.get(key))}, expected {_say(expected.get(key))}"
         for key in sorted(found.keys() | expected.keys())

@@ -26,6 +26,7 @@ from evalsuite.options import (
     Format,
     Given,
     HpsBackend,
+    Log,
     Metrics,
     Quiet,
     Reference,
@@ -33,9 +34,11 @@ from evalsuite.options import (
     option,
     takes_a_spec,
 )
+from evalsuite.report_cli import report
 from evalsuite.spec import RunSpec
 from evalsuite.stats_cli import stats
 from evalsuite.verify_cli import regenerate, verify
+from evalsuite.vote_cli import vote
 from evalsuite.weights_cli import weights
 
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
@@ -53,9 +56,11 @@ listed = typer.Typer(help="List models, prompt sets or metrics.", no_args_is_hel
 app.add_typer(listed, name="list")
 app.add_typer(stats, name="stats")
 app.add_typer(weights, name="weights")
+app.add_typer(vote, name="vote")
 app.add_typer(baseline, name="baseline")
 app.command()(compare)
 app.command()(gate)
+app.command()(report)
 app.command()(verify)
 app.command()(regenerate)
 
@@ -79,9 +84,9 @@ def _root(
 
 @app.command()
 @takes_a_spec
-def run(spec: RunSpec, dry_run: DryRun = False, form: As = Format.table, quiet: Quiet = False) -> None:
+def run(spec: RunSpec, dry_run: DryRun = False, log: Log = None, form: As = Format.table, quiet: Quiet = False) -> None:
     """Generate, score and report. Repeat the command to go on after a stop."""
-    _make(spec, True, dry_run, form, quiet)
+    _make(spec, True, dry_run, form, quiet, log)
 
 
 @app.command()
@@ -111,6 +116,7 @@ def score(
     output_dir: Annotated[
         str | None, option("--output-dir", "For the report on images made elsewhere.", WHERE, "under outputs/")
     ] = None,
+    log: Log = None,
     form: As = Format.table,
     quiet: Quiet = False,
 ) -> None:
@@ -122,7 +128,9 @@ def score(
     from evalsuite.progress import shown
     from evalsuite.score_any import score_any
     from evalsuite.scoring import Scoring
+    from evalsuite.trackers.log import log_outcome, opened
 
+    trackers = opened([log or ""])
     scoring = Scoring(
         metrics=None if metrics is None else coerce("metrics", metrics, "--metrics"),
         reference=reference,
@@ -135,6 +143,7 @@ def score(
     with shown(quiet) as progress:
         outcome = score_any(Path(folder), scoring, made, progress)
     results(outcome, form)
+    log_outcome(trackers, outcome, progress)
     outcome.check()
 
 
@@ -191,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _make(spec: RunSpec, scored: bool, dry_run: bool, form: Format, quiet: bool) -> None:
+def _make(spec: RunSpec, scored: bool, dry_run: bool, form: Format, quiet: bool, log: str | None = None) -> None:
     spec.validate()
     from evalsuite import display
     from evalsuite.progress import shown
@@ -202,12 +211,15 @@ def _make(spec: RunSpec, scored: bool, dry_run: bool, form: Format, quiet: bool)
         display.cost(estimate(spec), form)
         return
     from evalsuite.pipeline import make
+    from evalsuite.trackers.log import log_outcome, opened
 
+    trackers = opened([log or ""])
     with shown(quiet) as progress:
         outcome = make(spec, scored=scored, progress=progress)
         if outcome.rows is not None:
             progress.note(f"report: {outcome.folder / 'report.md'}")
     display.results(outcome, form)
+    log_outcome(trackers, outcome, progress)
     outcome.check()
 
 

@@ -102,7 +102,7 @@ def _score(
     notes = [*_notes(images, folder), *bundled_note(rows)]
     (name,) = images.models
     of = found.name if found else "its own prompts" if images.has_prompts else "no prompts"
-    context = {
+    context: dict[str, Any] = {
         "title": f"{name} on {of}",
         "models": {name: f"{len(folder.entries)} images made elsewhere, layout {folder.layout}"},
         "prompts": {"name": of, "count": len(folder.prompts), "sha256": found.sha256 if found else None},
@@ -116,7 +116,8 @@ def _score(
     keep_scorecards(images, result, context, images.folder)
     publish(rows, lines, context, images.folder)
     lost = sum(image.sample is None for image in images.expected)
-    return Outcome(images.folder, context["title"], images.models, rows, notes, len(images.expected), lost)
+    count = len(images.expected)
+    return Outcome(images.folder, context["title"], images.models, rows, notes, count, lost, told=context)
 
 
 def _settled(made: Made, scoring: Scoring, found: PromptSet | None) -> RunSpec:

@@ -63,6 +63,10 @@ Given = Annotated[
 ]
 Device = Annotated[str | None, option("--device", "auto, cpu, cuda or cuda:1.", WHERE, DEFAULTS.device)]
 Threads = Annotated[int | None, option("--threads", "CPU threads.", WHERE, "the physical cores")]
+Log = Annotated[
+    str | None,
+    option("--log", "Also to tensorboard, wandb, mlflow or module:attribute, with commas.", SHOWN, metavar="NAMES"),
+]
 DryRun = Annotated[bool, option("--dry-run", "Plan and estimate; write nothing.", SHOWN)]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import disk_usage
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalsuite.errors import Incomplete
 from evalsuite.manifest import Manifest
@@ -37,6 +37,7 @@ class Outcome:
         missing: of them, those that are not.
         reasons: why, where it is known.
         manifest: what the run is; None for images that were made elsewhere.
+        told: what the report says besides the rows; empty without scores. See `reports.write_all`.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class Outcome:
     missing: int
     reasons: Sequence[str] = ()
     manifest: Manifest | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raise Incomplete unless every image that should be there is."""
@@ -162,7 +164,7 @@ def _score(store: RunStore, progress: Progress, failures: Sequence[Failure], dev
     told = context(store.manifest, found.samples, outcome.notes)
     keep_scorecards(found, result, told, store.folder)
     publish(rows, lines, told, store.folder)
-    return outcome
+    return replace(outcome, told=told)
 
 
 def _outcome(

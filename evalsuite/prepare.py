@@ -11,6 +11,7 @@ from typing import Any
 from backbones.protocol import TextToImage
 from evalsuite import hub_prompts, machine, models
 from evalsuite.errors import InputError
+from evalsuite.loaders.image_folder import ImageFolder
 from evalsuite.manifest import Manifest, ModelFacts
 from evalsuite.model_source import labels
 from evalsuite.progress import Progress
@@ -24,14 +25,22 @@ LONGEST_NAME = 80
 
 
 class Shelf:
-    """Models by name. The first is kept from when its facts were read to when it is used; the others load again."""
+    """Models by name. The first is kept from when its facts were read to when it is used; the others load again.
 
-    def __init__(self) -> None:
+    Args:
+        prompts: of the run, where `take` comes without `facts` before it; a folder of images is matched with them.
+    """
+
+    def __init__(self, prompts: Sequence[Prompt] = ()) -> None:
         self._kept: dict[str, TextToImage] = {}
+        self._prompts = prompts
 
     def facts(self, name: str, prompts: Sequence[Prompt], spec: RunSpec) -> ModelFacts:
         """Build the model and read what the plan needs to know."""
-        model = models.resolve(name, spec.model_args)
+        self._prompts = prompts
+        model = self._resolve(name, spec)
+        if hasattr(model, "check_run"):
+            model.check_run(prompts, spec)
         sampling = sampling_of(model, spec, name)
         unknown = {prompt.id: tuple(model.unknown_words(prompt.text)) for prompt in prompts}
         if not self._kept:
@@ -48,8 +57,14 @@ class Shelf:
 
     def take(self, name: str, spec: RunSpec) -> TextToImage:
         """The model on the run's device, in its dtype; the shelf keeps no hold of it."""
-        model = self._kept.pop(name, None) or models.resolve(name, spec.model_args)
+        model = self._kept.pop(name, None) or self._resolve(name, spec)
         return models.place(model, spec.device, spec.dtype)
+
+    def _resolve(self, name: str, spec: RunSpec) -> TextToImage:
+        model = models.resolve(name, spec.model_args)
+        if isinstance(model, ImageFolder):
+            model.match(self._prompts)
+        return model
 
 
 def prepare(spec: RunSpec, shelf: Shelf, progress: Progress | None = None) -> Manifest:

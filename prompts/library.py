@@ -18,6 +18,7 @@ BUNDLED: Mapping[str, str] = MappingProxyType(
         "edits": "60 pairs of the bundled world: recolour, replace, add, move and background, 12 each",
         "held-out": "200 prompts of the bundled world whose combinations no training run has seen",
         "open": "200 prompts for general text-to-image models, from portraits to text rendering",
+        "imagenet": "the 1,000 classes of ImageNet-1k by name, for class-conditional models",
     }
 )
 

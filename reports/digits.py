@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 MISSING = "—"
+MINUS, TIMES = "\u2212", "\u00d7"
 MAX_DECIMALS = 6
 
 

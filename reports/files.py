@@ -22,7 +22,7 @@ TEMPORARY = ".tmp-"
 _FORMULA = ("=", "+", "-", "@")  # a spreadsheet would calculate such a cell (OWASP ASVS 1.2.10)
 _BREAK = re.compile("\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")  # a space instead keeps words apart
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f]")
-_KEPT = ("title", "models", "prompts", "spec", "versions", "notes")
+_KEPT = ("title", "models", "prompts", "spec", "versions", "notes", "comparison")
 
 
 def write_text(text: str, path: Path) -> Path:

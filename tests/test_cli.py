@@ -99,6 +99,14 @@ def test_lists_repeat_or_have_commas(monkeypatch: pytest.MonkeyPatch):
     assert found.batch_size == 8
 
 
+def test_arguments_of_models_and_the_negative_prompt_are_settings(monkeypatch: pytest.MonkeyPatch):
+    words = ["--model", "toy?a=1&b=2", "--model-args", "vae=x, scale=3", "--negative-prompt", "blurred, ugly"]
+    found = spec_of([*words, "--sampler", "dpm++2m"], monkeypatch)
+    assert found.models == ("toy?a=1&b=2",)
+    assert found.model_args == ("vae=x", "scale=3")
+    assert (found.negative_prompt, found.sampler, found.shift) == ("blurred, ugly", "dpm++2m", None)
+
+
 def test_a_run_ends_in_a_report_and_a_repeated_one_in_the_same(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):

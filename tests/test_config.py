@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,10 @@ def test_both_formats_mean_the_same_and_text_stays_text(tmp_path: Path, name: st
 
 
 def test_every_field_can_be_set(tmp_path: Path):
-    spec = RunSpec(limit=3, threads=2, device="cpu", batch_size=5, output_dir="x", metrics=("fid",))
+    spec = RunSpec(
+        limit=3, threads=2, device="cpu", batch_size=5, output_dir="x", metrics=("fid",), model_args=("a=1", "b=c")
+    )
+    spec = replace(spec, negative_prompt="blurred, ugly", sampler="dpm++2m", shift=3.0, reference="y", weights=("z=w",))
     lines = []
     for key, value in spec.to_json().items():
         lines.append(f"{key}: {', '.join(value) if isinstance(value, list) else value}\n")

@@ -18,7 +18,7 @@ import evalsuite
 from evalsuite import RunSpec, reference_images
 from evalsuite.cli import main
 from evalsuite.encoders import hps
-from evalsuite.encoders.inception import InceptionV3
+from evalsuite.encoders.inception_v3 import InceptionV3
 from evalsuite.errors import InputError
 from evalsuite.weights.catalogue import CATALOGUE
 

@@ -25,3 +25,15 @@ def known_args(args: Mapping[str, str], known: tuple[str, ...], path: Path) -> N
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
             raise InputError(f"{path}: no argument {name!r} for this kind of model; {hint}")
+
+
+def whole_number(args: Mapping[str, str], name: str, default: int, path: Path) -> int:
+    """An argument as a whole number.
+
+    Raises:
+        InputError: it is none of at most six digits.
+    """
+    text = args.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 6):
+        raise InputError(f"{path}: {name}={text}: give a whole number")
+    return int(text)

@@ -10,7 +10,7 @@ from backbones.training.names import NAMES
 from backbones.training.scene import COLOURS
 from prompts import BUNDLED, Prompt, load, select
 
-COUNTS = {"smoke": 16, "scenes": 120, "edits": 120, "held-out": 200, "open": 200}
+COUNTS = {"smoke": 16, "scenes": 120, "edits": 120, "held-out": 200, "open": 200, "imagenet": 1000}
 EDIT_KINDS = {"recolour", "replace", "add", "move", "background"}
 WORLD = ("smoke", "scenes", "edits", "held-out")
 

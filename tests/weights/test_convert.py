@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import pickle
 import zipfile
 from collections import OrderedDict
@@ -34,6 +35,8 @@ class Trap:
         lambda state: {"state_dict": state},
         lambda state: {f"module.{key}": value for key, value in state.items()},
         lambda state: {"state_dict": {f"module.{key}": value for key, value in state.items()}, "epoch": 3},
+        lambda state: {"model": state, "opt": {"step": 3}},
+        lambda state: {"model": {"a": torch.zeros(1)}, "ema": state, "opt": {}, "args": argparse.Namespace(lr=0.1)},
     ],
 )
 @pytest.mark.parametrize("zipped", [True, False])

@@ -1,0 +1,258 @@
+"""Components of diffusers' and transformers' models from local files: the one file that imports these packages.
+
+Classes come from our own tables, weights from safetensors, nothing from a hub, and no code from a model's folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from backbones.checkpoint import read_shapes
+from evalsuite.errors import InputError
+from evalsuite.loaders.detect import read_json
+from evalsuite.weights import convert
+
+TEXT_MODELS = ("CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel", "Gemma2Model")
+TOKENIZERS = (
+    "CLIPTokenizer",
+    "CLIPTokenizerFast",
+    "T5Tokenizer",
+    "T5TokenizerFast",
+    "GemmaTokenizer",
+    "GemmaTokenizerFast",
+)
+LOCAL: dict[str, Any] = {"local_files_only": True}
+SHOWN = 3
+
+
+def library(name: str) -> ModuleType:
+    """Import diffusers or transformers.
+
+    Raises:
+        InputError: it is not installed; says how to.
+    """
+    try:
+        return import_module({"diffusers": "diffusers", "transformers": "transformers"}[name])
+    except ImportError as error:
+        raise InputError(f"{name} cannot be imported ({error}): pip install 'evalsuite[diffusers]'") from error
+
+
+def pipeline(name: str, components: Mapping[str, Any]) -> Any:
+    """A pipeline of diffusers for its `encode_prompt` alone: components that this does not need may be left out."""
+    kind = getattr(library("diffusers"), name)
+    takes = inspect.signature(kind.__init__).parameters
+    needed = [key for key, about in takes.items() if key != "self" and about.default is inspect.Parameter.empty]
+    quiet = {"add_watermarker": False, "requires_safety_checker": False}  # of some pipelines
+    given = dict.fromkeys(needed) | {key: value for key, value in quiet.items() if key in takes} | dict(components)
+    return kind(**given)
+
+
+def network(folder: Path, names: Sequence[str], variant: str | None = None) -> nn.Module:
+    """A denoiser or VAE from its own folder, in fp32, for inference.
+
+    Args:
+        folder: with config.json and weights.
+        names: of the class in diffusers that is built, and others that the config may name instead of it.
+        variant: part of the weights' file names, such as fp16.
+
+    Raises:
+        InputError: another class, or weights that do not fit the config: says which.
+    """
+    said = _config(folder).get("_class_name")
+    if said not in names:
+        raise InputError(f"{folder}: {said} is not supported here: a folder of {names[0]} is needed")
+    return _load(getattr(library("diffusers"), names[0]), folder, variant, strict=True, use_safetensors=True)
+
+
+def text_model(folder: Path, name: str, variant: str | None = None) -> nn.Module:
+    """A text encoder from its folder, in fp32, for inference; weights of its other towers are left out.
+
+    Raises:
+        InputError: see `network`.
+    """
+    if name not in TEXT_MODELS:
+        raise InputError(f"{folder}: text encoder {name} is not supported; known: {', '.join(TEXT_MODELS)}")
+    _config(folder)
+    return _load(getattr(library("transformers"), name), folder, variant, strict=False, use_safetensors=True)
+
+
+def tokenizer(folder: Path, name: str) -> Any:
+    """A tokenizer from its folder.
+
+    Raises:
+        InputError: an unknown class, or files that cannot be read.
+    """
+    if name not in TOKENIZERS:
+        raise InputError(f"{folder}: tokenizer {name} is not supported; known: {', '.join(TOKENIZERS)}")
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder: take the whole model")
+    try:
+        return getattr(library("transformers"), name).from_pretrained(str(folder), **LOCAL)
+    except Exception as error:  # of the tokenizers package, which raises bare Exception
+        raise InputError(f"{folder}: {_line(error)}") from error
+
+
+def cleans_captions() -> bool:
+    """Whether diffusers can clean captions here, as PixArt's and Sana's pipelines do where they can."""
+    utils = library("diffusers").utils
+    return bool(utils.is_bs4_available() and utils.is_ftfy_available())
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256, hex, of a tokenizer's files, names and contents."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.suffix in (".json", ".txt", ".model")):
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def single_file_network(tensors: Mapping[str, Any], where: Path, config: Path, name: str) -> nn.Module:
+    """A denoiser or VAE from the tensors of a single-file checkpoint.
+
+    Args:
+        tensors: name to tensor.
+        where: their file, for messages.
+        config: the component's own folder, with its config.json.
+        name: of the class in diffusers.
+
+    Raises:
+        InputError: tensors that do not fit the config: says which.
+    """
+    kind = getattr(library("diffusers"), name)
+    said = _config(config).get("_class_name")
+    if said != name or not hasattr(kind, "from_single_file"):
+        raise InputError(f"{config}: {said} cannot be read from a single file: take the diffusers folder of the model")
+    seen: dict[str, Sequence[Any]] = {}
+
+    class Strict(kind):  # type: ignore[misc, valid-type]  # diffusers itself would leave missing weights random
+        def load_state_dict(self, state: Mapping[str, Any], *_: Any, **__: Any) -> Any:
+            own = self.state_dict()
+            wrong = [(key, value.shape, own[key].shape) for key, value in state.items()
+                     if key in own and own[key].shape != value.shape]  # fmt: skip
+            fits = {key: value for key, value in state.items() if key not in {name for name, *_ in wrong}}
+            result = super().load_state_dict(fits, strict=False)
+            missing = [key for key in result.missing_keys if key not in state]
+            seen.update(missing_keys=missing, unexpected_keys=result.unexpected_keys, mismatched_keys=wrong)
+            return result
+
+    try:
+        model: nn.Module = Strict.from_single_file(
+            dict(tensors), config=str(config.parent), subfolder=config.name, low_cpu_mem_usage=False, **LOCAL
+        )
+    except (ValueError, OSError, RuntimeError, KeyError, AttributeError) as error:
+        raise InputError(f"{where}: cannot be read as {name}: {_line(error)}") from error
+    model.__class__ = kind
+    _check(seen, where, strict=True)
+    return _ready(model, where)
+
+
+def single_file_encoders(
+    name: str, path: Path, config: Path, encoders: Sequence[str], numbers: int, others: Mapping[str, nn.Module]
+) -> dict[str, nn.Module | None]:
+    """Text encoders from a single-file checkpoint.
+
+    Args:
+        name: of the pipeline in diffusers.
+        path: the file.
+        config: the pipeline's folder.
+        encoders: names of the encoders in it.
+        numbers: how many numbers the file has for them.
+        others: the components that are there already.
+
+    Raises:
+        InputError: they cannot be read, or the file has fewer numbers than the encoders need: diffusers would leave the
+            others random.
+    """
+    kind = getattr(library("diffusers"), name)
+    given = {key: None for key in ("safety_checker",) if key in inspect.signature(kind.__init__).parameters}
+    try:
+        with _without_bars():
+            pipe = kind.from_single_file(str(path), config=str(config), **given, **LOCAL, **others)
+    except (ValueError, OSError, RuntimeError, KeyError) as error:
+        raise InputError(f"{path}: text encoders cannot be read: {_line(error)}") from error
+    found = {key: getattr(pipe, key, None) for key in encoders}
+    needed = sum(weight.numel() for part in found.values() if part is not None for weight in part.parameters())
+    if needed > numbers:
+        raise InputError(f"{path}: holds {numbers} numbers of text encoders where {config} has {needed}: wrong config")
+    return {key: None if part is None else _ready(part, path) for key, part in found.items()}
+
+
+def _load(kind: Any, folder: Path, variant: str | None, strict: bool, **how: Any) -> nn.Module:
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise InputError(f"{folder}: holds no .safetensors: save the model as safetensors")
+    for file in files:
+        read_shapes(file)  # its caps come before the file is read
+    try:
+        with _without_bars():
+            model, seen = kind.from_pretrained(
+                str(folder), output_loading_info=True, ignore_mismatched_sizes=True, variant=variant, **how, **LOCAL
+            )
+    except (ValueError, OSError, RuntimeError, KeyError) as error:
+        raise InputError(f"{folder}: {_line(error)}") from error
+    _check(seen, folder, strict)
+    return _ready(model, folder)
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """No progress bars of these packages: what is told to people is told by us."""
+    logs = [library(name).utils.logging for name in ("diffusers", "transformers")]
+    shown = [log for log in logs if log.is_progress_bar_enabled()]
+    for log in shown:
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log in shown:
+            log.enable_progress_bar()
+
+
+def _ready(model: nn.Module, where: Path) -> nn.Module:
+    for key, value in model.state_dict().items():
+        if not convert.is_finite(value):
+            raise InputError(f"{where}: tensor {key[:80]!r} holds values that are not finite: take another checkpoint")
+    return model.float().eval().requires_grad_(False)
+
+
+def _check(seen: Mapping[str, Any], where: Path, strict: bool) -> None:
+    said = [
+        f"{key} is {tuple(file)} in the file and {tuple(model)} in the config"
+        for key, file, model in sorted(seen["mismatched_keys"])
+    ]
+    complaints = [*said[:SHOWN]]
+    if seen["missing_keys"]:
+        complaints.append(f"missing {_few(seen['missing_keys'])}")
+    if strict and seen["unexpected_keys"]:
+        complaints.append(f"not in the model {_few(seen['unexpected_keys'])}")
+    if complaints:
+        raise InputError(
+            f"{where}: weights do not fit config.json: {'; '.join(complaints)}: take the two from one model"
+        )
+
+
+def _few(keys: Iterable[str]) -> str:
+    names = sorted(keys)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    config = read_json(folder / "config.json")
+    if not isinstance(config, dict):
+        raise InputError(f"{folder / 'config.json'}: is missing or no JSON object: take the whole model")
+    return config
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

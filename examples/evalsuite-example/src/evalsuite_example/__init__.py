@@ -1,0 +1,1 @@
+"""What evalsuite finds by the entry points of this package."""
