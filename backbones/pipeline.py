@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Self
 
@@ -18,6 +18,7 @@ from backbones.dit import DiT
 from backbones.fingerprint import add_weights
 from backbones.protocol import Condition, latent_sides
 from backbones.text import TextEncoder, Tokenizer
+from backbones.tiling import strips
 from backbones.unet import UNet
 from backbones.vae import STRIDE, VAE
 
@@ -47,6 +48,7 @@ class LatentDiffusion:
         self.denoiser = denoiser.eval().requires_grad_(False)
         self.text = text.eval().requires_grad_(False)
         self.vae = vae.eval().requires_grad_(False)
+        self.attention = denoiser.config.attention if isinstance(denoiser, DiT) else "softmax"
         self.fingerprint = self._digest()
         self.latent_space = _latent_space(self.vae)
 
@@ -72,6 +74,10 @@ class LatentDiffusion:
     def decode(self, latents: Tensor) -> Tensor:
         """Map normalised latents (B, C, h, w) to images (B, 3, 8h, 8w), fp32, nominally in [0, 1]."""
         return (self.vae.decode(self.vae.denormalise(latents.float())) + 1) / 2
+
+    def strips(self, latents: Tensor, tile: int) -> Iterator[Tensor]:
+        """Decode in tiles, GroupNorm over the whole picture: `decode` to rounding from tiles of 384 pixels on."""
+        return strips(self.decode, latents, tile // STRIDE, norms=self.vae.decoder)
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Return the words outside the vocabulary, or past the fixed length."""

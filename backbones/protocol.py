@@ -21,7 +21,10 @@ class TextToImage(Protocol):
     A model may also have
         latent_space: str; models with the same one share their latents. Without one, its are its own;
         shift: float or None; the time shift that suits it where a run names none. None: its own samplers have none;
-        samplers and path: see `OwnPath`, for a model whose users know it by a scheme of its own.
+        samplers and path: see `OwnPath`, for a model whose users know it by a scheme of its own;
+        strips: see `Tiled`, for a model that can decode images too large to be decoded whole;
+        attention: "linear", for a model that attends in linear time. Without it, its attention is PyTorch's
+            scaled_dot_product_attention, whose kernel the run may choose.
 
     Letters: B batch, C latent channels, h x w latent sides, H x W image sides in pixels.
     """
@@ -52,6 +55,18 @@ class TextToImage(Protocol):
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Self:
         """Move the model, cast what may be cast, and return it."""
+        ...
+
+
+class Tiled(TextToImage, Protocol):
+    """A model that also decodes in tiles; see `backbones.tiling.strips`, which does the work."""
+
+    def strips(self, latents: Tensor, tile: int) -> Iterator[Tensor]:
+        """Decode latents (B, C, h, w) in tiles of at most `tile` x `tile` pixels, a multiple of 64.
+
+        Yields:
+            What `decode` returns, in strips (B, 3, rows, W) from top to bottom: the image is never in memory as a whole.
+        """
         ...
 
 

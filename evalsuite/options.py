@@ -100,6 +100,13 @@ def spec_from(
     shift: Annotated[
         float | None, option("--shift", "Time shift towards the noise; 1 is none.", HOW, "the model's own")
     ] = None,
+    attention: Annotated[
+        str | None,
+        option("--attention", "auto, sdpa, flash, cudnn, efficient, math or linear.", HOW, DEFAULTS.attention),
+    ] = None,
+    vae_tile: Annotated[
+        str | None, option("--vae-tile", "Decode in tiles of N pixels; auto, off.", WHERE, DEFAULTS.vae_tile)
+    ] = None,
     device: Device = None,
     dtype: Annotated[str | None, option("--dtype", "fp32, bf16 or fp16.", WHERE, DEFAULTS.dtype)] = None,
     batch_size: Annotated[

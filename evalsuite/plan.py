@@ -13,6 +13,7 @@ from evalsuite.digest import digest
 from evalsuite.errors import InputError
 from evalsuite.sampling import Sampling
 from evalsuite.spec import RunSpec, size_of
+from evalsuite.tiles import tile_of
 from prompts import Prompt
 
 KEY_FORMAT = 2
@@ -138,7 +139,8 @@ def units(
         members = tuple(group)
         model = members[0].model
         sampling = samplings.get(model, Sampling(spec.sampler, spec.shift))
-        about = {"model": fingerprints[model], **_settings(spec, sampling, machine)}
+        tile = tile_of(spec.vae_tile, members[0].width, members[0].height)
+        about = {"model": fingerprints[model], "tile": tile, **_settings(spec, sampling, machine)}
         for start in range(0, len(members), size):
             made.append(_unit(members[start : start + size], size, about))
     return tuple(made)
@@ -174,6 +176,7 @@ def _settings(spec: RunSpec, sampling: Sampling, machine: Machine) -> dict[str, 
         "sampler": [sampling.sampler, spec.steps, spec.guidance, sampling.shift, spec.negative_prompt],
         "model_args": spec.model_args,
         "dtype": spec.dtype,
+        "attention": spec.attention,
         "threads": spec.threads,
         "device": machine.device_class,
         "torch": machine.torch,

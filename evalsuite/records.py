@@ -36,6 +36,18 @@ class Picture(NamedTuple):
     trace: Trace | None
 
 
+class Made(NamedTuple):
+    """How a unit was made, as far as the plan does not say.
+
+    Attributes:
+        attention: PyTorch's operators that computed attention; empty where none did, or none was watched.
+        tile: side in pixels of the tiles it was decoded in; None when it was decoded whole.
+    """
+
+    attention: tuple[str, ...] = ()
+    tile: int | None = None
+
+
 class ImageRecord(TypedDict):
     """One image of a unit; the file's three fields are null when the image is not finite."""
 
@@ -61,6 +73,8 @@ class UnitRecord(TypedDict):
     height: int
     batch: int
     seconds: float
+    attention: NotRequired[list[str]]
+    tile: NotRequired[int | None]
     images: list[ImageRecord]
     sha256: NotRequired[str]
 
@@ -100,7 +114,7 @@ def largest_bytes(units: Iterable[Unit], steps: int) -> int:
     return sum(len(unit.jobs) * (3 * unit.width * unit.height + extra) for unit in units)
 
 
-def encode(unit: Unit, images: Sequence[ImageRecord], seconds: float) -> bytes:
+def encode(unit: Unit, images: Sequence[ImageRecord], seconds: float, made: Made = Made()) -> bytes:  # noqa: B008
     """A unit's record as a file's content."""
     record: UnitRecord = {
         "unit": unit.key,
@@ -109,6 +123,8 @@ def encode(unit: Unit, images: Sequence[ImageRecord], seconds: float) -> bytes:
         "height": unit.height,
         "batch": unit.batch,
         "seconds": seconds,
+        "attention": list(made.attention),
+        "tile": made.tile,
         "images": list(images),
     }
     return canonical(record | {"sha256": digest(record)})

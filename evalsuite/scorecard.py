@@ -163,7 +163,7 @@ def _card(
     images: Sequence[Mapping[str, Any]],
     metrics: Mapping[str, Mapping[str, Any]],
 ) -> Scorecard:
-    known = tuple(ScoredImage(**image | {"tags": tuple(image["tags"])}) for image in images)
+    known = tuple(ScoredImage(**{**image, "tags": tuple(image["tags"])}) for image in images)
     return Scorecard(model, about, run, known, {name: _metric(**metric) for name, metric in metrics.items()})
 
 

@@ -13,6 +13,7 @@ from evalsuite import model_source
 from evalsuite.errors import InputError
 from evalsuite.metric_names import parse
 from evalsuite.sizes import parse_aspect, size_of
+from evalsuite.tiles import check_tile
 
 __all__ = ["DTYPES", "SAMPLERS", "RunSpec", "size_of"]
 
@@ -21,6 +22,7 @@ SAMPLERS = ("euler", "heun", "midpoint")
 KNOWN_SAMPLERS = ("auto", *SAMPLERS, "ddim", "dpm++2m")
 SAMPLER = re.compile(r"[a-z0-9][a-z0-9+_.-]{0,31}")
 DTYPES = ("fp32", "bf16", "fp16")
+ATTENTION = ("auto", "sdpa", "flash", "cudnn", "efficient", "math", "linear")
 HPS_BACKENDS = ("open_clip", "hpsv2")
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,2})?")
 WHOLE = {
@@ -56,6 +58,9 @@ class RunSpec:
             (two), or one of the model's own, such as ``ddim`` or ``dpm++2m``.
         shift: time shift a of t' = a t / (1 + (a - 1) t); 1 means uniform steps, None the model's own. Samplers of
             noise-predicting models have none.
+        attention: kernel of the predictions' attention, see `evalsuite.attention`: ``auto`` and ``sdpa`` leave it to
+            PyTorch; ``flash``, ``cudnn``, ``efficient`` and ``math`` force one; ``linear`` is for models made so.
+        vae_tile: side in pixels of the tiles that images are decoded in; ``auto``, see `evalsuite.tiles`, or ``off``.
         device: ``auto`` (CUDA when there is one), ``cpu``, ``cuda`` or ``cuda:1``.
         dtype: of weights and activations; noise and integration stay fp32.
         batch_size: images per forward pass. It can change the last bits of an image, so it is recorded.
@@ -82,6 +87,8 @@ class RunSpec:
     negative_prompt: str = ""
     sampler: str = "auto"
     shift: float | None = None
+    attention: str = "auto"
+    vae_tile: str = "auto"
     device: str = "auto"
     dtype: str = "fp32"
     batch_size: int | Literal["auto"] = "auto"
@@ -96,6 +103,8 @@ class RunSpec:
         for name in ("models", "model_args", "aspects", "metrics", "weights"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+        if type(self.vae_tile) is int:
+            object.__setattr__(self, "vae_tile", str(self.vae_tile))
         for name in REAL:
             if type(getattr(self, name)) is int:
                 object.__setattr__(self, name, float(getattr(self, name)))
@@ -141,6 +150,8 @@ class RunSpec:
                 f"sampler {self.sampler!r} is no name: use {', '.join(KNOWN_SAMPLERS)}, or another of the model's own"
             )
         _check_choice("dtype", self.dtype, DTYPES)
+        _check_choice("attention", self.attention, ATTENTION)
+        check_tile(self.vae_tile)
         _check_choice("hps_backend", self.hps_backend, HPS_BACKENDS)
         if not isinstance(self.device, str) or not DEVICE.fullmatch(self.device):
             raise InputError(f"device {self.device!r} is unknown: use auto, cpu, cuda or cuda:0")

@@ -26,7 +26,7 @@ from evalsuite.files import TEMPORARY, disk_errors, keep, read_regular, refuse_l
 from evalsuite.lock import FolderLock
 from evalsuite.manifest import Manifest
 from evalsuite.plan import Job, Unit
-from evalsuite.records import ImageRecord, Picture, Pixels, UnitRecord
+from evalsuite.records import ImageRecord, Made, Picture, Pixels, UnitRecord
 from evalsuite.samples import Sample
 
 FOLDERS = ("records", "images", "failures", "features")
@@ -120,13 +120,14 @@ class RunStore:
     ) -> None:
         self.close()
 
-    def add(self, unit: Unit, pictures: Sequence[Picture], seconds: float) -> None:
+    def add(self, unit: Unit, pictures: Sequence[Picture], seconds: float, made: Made = UNTOLD) -> None:
         """Keep a finished unit: its images first, its record last.
 
         Args:
             unit: one of the plan.
             pictures: of its jobs, in their order.
             seconds: how long they took.
+            made: how.
 
         Raises:
             Incomplete: the disk is full or refuses.
@@ -138,7 +139,7 @@ class RunStore:
             if png is not None and image["file"] is not None:
                 self._add_image(self.folder / image["file"], png)
             images.append(image)
-        keep(self._record_path(unit), records.encode(unit, images, seconds))
+        keep(self._record_path(unit), records.encode(unit, images, seconds, made))
         self._failure_path(unit).unlink(missing_ok=True)
 
     def fail(self, unit: Unit, reason: str) -> None:

@@ -78,7 +78,11 @@ def test_a_name_in_full_stays_and_two_ways_to_say_one_metric_are_one():
 
 def test_the_network_of_the_reference_is_the_one_to_compare_with():
     clean = scorer_name("inception-clean")
-    assert in_full(("fid", "kid", "hps"), nowhere, clean) == ("fid@inception-clean", "kid@inception-clean", "hps@scenes")
+    assert in_full(("fid", "kid", "hps"), nowhere, clean) == (
+        "fid@inception-clean",
+        "kid@inception-clean",
+        "hps@scenes",
+    )
     with pytest.raises(InputError, match="fid is not computed with dinov2"):
         in_full(("fid",), everywhere, scorer_name("dinov2-vitl14"))
 

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ class CachedFeatures:
     def _reader(self) -> Encoder:
         if not hasattr(self.encoder, "texts"):
             raise TypeError(f"encoder {self.encoder.id} reads no texts")
-        return self.encoder
+        return cast("Encoder", self.encoder)
 
     def _encode(self, samples: Sequence[Sample]) -> Iterator[Array]:
         """Features of samples that are sorted by size, a batch of one size at a time."""

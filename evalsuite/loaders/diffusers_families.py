@@ -7,139 +7,19 @@ Letters: B batch, C latent channels, h x w latent sides, L tokens, D width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from backbones.fingerprint import fingerprint_of
 from backbones.guidance import Guide, Guided
-from backbones.native import Native, NativeModel
-from backbones.protocol import Condition, latent_sides
-from evalsuite.loaders.diffusers_texts import Classes, Texts
+from backbones.protocol import Condition
+from evalsuite.loaders.diffusers_base import DiffusersModel, first, known
+from evalsuite.loaders.diffusers_texts import Classes
 
 EMBEDDED_GUIDANCE = 3.5
 """What a network that takes guidance as an input is told where no scale is given: diffusers' own default."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What a model is made of.
-
-    Attributes:
-        name: of the model.
-        denoiser: of diffusers, in fp32.
-        vae: of diffusers, in fp32.
-        prompts: how prompts become conditions.
-        native: how to read the denoiser.
-        about: facts for the fingerprint, besides weights and `native`.
-        settings: of model_index.json.
-        notes: what is done otherwise than by diffusers, for people.
-    """
-
-    name: str
-    denoiser: Any
-    vae: Any
-    prompts: Texts | Classes
-    native: Native
-    about: Mapping[str, object] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-class DiffusersModel(NativeModel):
-    """Base of the families: sizes, decoding, identity, moving. The VAE stays in fp32.
-
-    Attributes:
-        notes: what is done otherwise than by diffusers, for people.
-    """
-
-    patch: ClassVar[str | None] = None  # the denoiser's config entry of latent pixels per token; None: 1
-
-    def __init__(self, parts: Parts) -> None:
-        self.name, self.native, self.notes = parts.name, parts.native, parts.notes
-        self.denoiser, self.vae, self.prompts = parts.denoiser, parts.vae, parts.prompts
-        self.encoders = parts.prompts.encoders if isinstance(parts.prompts, Texts) else nn.ModuleDict()
-        self.settings = parts.settings
-        self.factor = vae_factor(self.vae)  # pixels per latent side
-        self.stride = self.factor * self.patch_size
-        self.dtype = torch.float32
-        scale = {key: _plain(self.vae.config.get(key)) for key in ("scaling_factor", "shift_factor", *_MOMENTS)}
-        self.latent_space = fingerprint_of(scale, {"vae": self.vae})
-        configs = {key: _plain(dict(part.config)) for key, part in (("denoiser", self.denoiser), ("vae", self.vae))}
-        about = dict(parts.about) | {"family": type(self).__name__, "native": self.native.facts(), "configs": configs}
-        self.fingerprint = fingerprint_of(about | {"latents": self.latent_space}, self._modules())
-
-    @property
-    def patch_size(self) -> int:
-        """Latent pixels per side of a token."""
-        return 1 if self.patch is None else int(self.denoiser.config[self.patch])
-
-    @property
-    def channels(self) -> int:
-        """C."""
-        return int(self.denoiser.config.in_channels)
-
-    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """See `TextToImage`."""
-        return (self.channels, *latent_sides(width, height, self.stride, self.factor))
-
-    @torch.no_grad()
-    def encode(self, texts: Sequence[str]) -> Condition:
-        """See `TextToImage`."""
-        return self.conditions(texts)
-
-    def conditions(self, texts: Sequence[str]) -> Condition:
-        """What `denoise` needs to know of B prompts."""
-        raise NotImplementedError
-
-    @torch.no_grad()
-    def predict(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """See `NativeModel`."""
-        cast = {key: rows.to(self.dtype) if rows.is_floating_point() else rows for key, rows in condition.items()}
-        return self.denoise(x.to(self.dtype), t, cast).to(x.dtype)
-
-    def denoise(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """The network's output; x in its dtype, t (B,) in fp32."""
-        raise NotImplementedError
-
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> Tensor:
-        """See `TextToImage`."""
-        config = self.vae.config
-        z = latents.float()
-        mean, std = (config.get(key) for key in _MOMENTS)
-        if mean is not None and std is not None:
-            z = z * _channels(std, z) / config.scaling_factor + _channels(mean, z)
-        else:
-            z = z / config.scaling_factor
-            shift = config.get("shift_factor")
-            z = z if shift is None else z + shift
-        image: Tensor = self.vae.decode(z, return_dict=False)[0]  # (B, 3, H, W) in [-1, 1]
-        return image * 0.5 + 0.5
-
-    def unknown_words(self, text: str) -> tuple[str, ...]:
-        """Words beyond what the encoders read, or unknown to their tokenizers."""
-        return self.prompts.unread(text)
-
-    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Self:
-        """See `TextToImage`."""
-        self.denoiser.to(device, dtype)
-        self.vae.to(device, torch.float32)
-        if isinstance(self.prompts, Texts):
-            self.prompts.to(device, dtype)
-        self.dtype = dtype
-        return self
-
-    def ask(self, texts: Sequence[str], **changes: Any) -> tuple[Tensor | None, ...]:
-        """The outputs of the pipeline's encoders."""
-        assert isinstance(self.prompts, Texts)
-        return self.prompts(texts, **changes)
-
-    def _modules(self) -> dict[str, nn.Module]:
-        return {"denoiser": self.denoiser, **dict(self.encoders.items())}
 
 
 class StableDiffusion(DiffusersModel):
@@ -147,11 +27,11 @@ class StableDiffusion(DiffusersModel):
 
     def conditions(self, texts: Sequence[str]) -> Condition:
         """Text (B, L, D)."""
-        return _known(text=self.ask(texts)[0])
+        return known(text=self.ask(texts)[0])
 
     def denoise(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """The U-Net."""
-        return _first(self.denoiser(x, t, encoder_hidden_states=condition["text"], return_dict=False))
+        return first(self.denoiser(x, t, encoder_hidden_states=condition["text"], return_dict=False))
 
 
 class StableDiffusionXL(DiffusersModel):
@@ -160,7 +40,7 @@ class StableDiffusionXL(DiffusersModel):
     def conditions(self, texts: Sequence[str]) -> Condition:
         """Text (B, L, D), pooled (B, D'); both zero for "" where the model was trained so."""
         text, _, pooled, _ = self.ask(texts)
-        found = dict(_known(text=text, pooled=pooled))
+        found = dict(known(text=text, pooled=pooled))
         if self.settings.get("force_zeros_for_empty_prompt", True):
             for place in [place for place, prompt in enumerate(texts) if prompt == ""]:
                 for rows in found.values():
@@ -172,7 +52,7 @@ class StableDiffusionXL(DiffusersModel):
         height, width = (side * self.factor for side in x.shape[-2:])
         sizes = x.new_tensor([height, width, 0, 0, height, width]).expand(len(x), -1)  # (B, 6) pixels
         added = {"text_embeds": condition["pooled"], "time_ids": sizes}
-        return _first(self.denoiser(x, t, condition["text"], added_cond_kwargs=added, return_dict=False))
+        return first(self.denoiser(x, t, condition["text"], added_cond_kwargs=added, return_dict=False))
 
 
 class DiT(DiffusersModel):
@@ -209,7 +89,7 @@ class PixArt(DiffusersModel):
     def conditions(self, texts: Sequence[str]) -> Condition:
         """Text (B, L, D) and its mask (B, L)."""
         text, mask, _, _ = self.ask(texts)
-        return _known(text=text, mask=mask)
+        return known(text=text, mask=mask)
 
     def denoise(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """The transformer."""
@@ -226,7 +106,7 @@ class PixArt(DiffusersModel):
             added_cond_kwargs=added,
             return_dict=False,
         )
-        return _first(found)
+        return first(found)
 
 
 class PixArtAlpha(PixArt):
@@ -250,12 +130,12 @@ class StableDiffusion3(DiffusersModel):
     def conditions(self, texts: Sequence[str]) -> Condition:
         """Text (B, L, D) of three encoders and pooled (B, D') of two."""
         text, _, pooled, _ = self.ask(texts)
-        return _known(text=text, pooled=pooled)
+        return known(text=text, pooled=pooled)
 
     def denoise(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """The transformer."""
         text, pooled = condition["text"], condition["pooled"]
-        return _first(self.denoiser(x, text, pooled, t, return_dict=False))
+        return first(self.denoiser(x, text, pooled, t, return_dict=False))
 
 
 class Flux(DiffusersModel):
@@ -274,7 +154,7 @@ class Flux(DiffusersModel):
     def conditions(self, texts: Sequence[str]) -> Condition:
         """Text (B, L, D), pooled (B, D') and the guidance scale (B,)."""
         text, pooled, _ = self.ask(texts)
-        return _known(text=text, pooled=pooled, guidance=torch.full((len(texts),), EMBEDDED_GUIDANCE))
+        return known(text=text, pooled=pooled, guidance=torch.full((len(texts),), EMBEDDED_GUIDANCE))
 
     def guide(self, condition: Condition, null: Condition, guidance: float) -> Guide:
         """Tell the network the scale: one prediction, which is both the guided and the conditional one."""
@@ -304,7 +184,7 @@ class Flux(DiffusersModel):
             img_ids=places.flatten(0, 1),
             return_dict=False,
         )
-        patches = _first(found).reshape(len(x), rows, columns, -1, 2, 2)
+        patches = first(found).reshape(len(x), rows, columns, -1, 2, 2)
         return patches.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)  # (B, C, h, w)
 
 
@@ -317,7 +197,7 @@ class Sana(DiffusersModel):
         """Text (B, L, D) and mask (B, L), and both again without the instruction; "" never has it."""
         with_it, mask, _, _ = self.ask(texts)
         without, bare, _, _ = self.ask(texts, complex_human_instruction=None)
-        found = dict(_known(text=with_it, mask=mask, null_text=without, null_mask=bare))
+        found = dict(known(text=with_it, mask=mask, null_text=without, null_mask=bare))
         for place in [place for place, prompt in enumerate(texts) if prompt == ""]:
             for key in ("text", "mask"):
                 found[key][place] = found[f"null_{key}"][place]
@@ -337,38 +217,4 @@ class Sana(DiffusersModel):
             encoder_attention_mask=condition["mask"],
             return_dict=False,
         )
-        return _first(found)
-
-
-_MOMENTS = ("latents_mean", "latents_std")
-
-
-def vae_factor(vae: Any) -> int:
-    """Pixels per latent side."""
-    widths = vae.config.get("block_out_channels") or vae.config["encoder_block_out_channels"]
-    return int(2 ** (len(widths) - 1))
-
-
-def _first(found: Any) -> Tensor:
-    output: Tensor = found[0]
-    return output
-
-
-def _known(**tensors: Tensor | None) -> Condition:
-    device = next(rows.device for rows in tensors.values() if rows is not None)
-    found = {key: rows.to(device) for key, rows in tensors.items() if rows is not None}
-    assert found.keys() == tensors.keys()
-    return found
-
-
-def _channels(values: Sequence[float], z: Tensor) -> Tensor:
-    return torch.tensor(values, device=z.device, dtype=z.dtype).view(1, -1, 1, 1)
-
-
-def _plain(value: Any) -> Any:
-    """JSON data of a config's values."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items() if not str(key).startswith("_")}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+        return first(found)

@@ -16,6 +16,7 @@ from evalsuite.loaders import diffusers_parts as parts
 from evalsuite.loaders import diffusers_schedule as schedule
 from evalsuite.loaders.arguments import known_args
 from evalsuite.loaders.detect import read_json
+from evalsuite.loaders.diffusers_base import DiffusersModel, Parts
 from evalsuite.loaders.diffusers_texts import Classes, Texts
 from evalsuite.loaders.safety import refuse_code
 
@@ -34,7 +35,7 @@ class Family:
         even: see `diffusers_schedule.read`.
     """
 
-    model: type[families.DiffusersModel]
+    model: type[DiffusersModel]
     denoiser: tuple[str, ...]
     vae: str = "AutoencoderKL"
     encoders: tuple[str, ...] = ("text_encoder",)
@@ -137,7 +138,7 @@ def build(
         read_json(config) or {}, config, patch=patch, even=family.even, override=prediction, learned_variance=learned
     )
     return family.model(
-        families.Parts(
+        Parts(
             name=name,
             denoiser=denoiser,
             vae=vae,

@@ -67,7 +67,7 @@ def network(folder: Path, names: Sequence[str], variant: str | None = None) -> n
     Raises:
         InputError: another class, or weights that do not fit the config: says which.
     """
-    said = _config(folder).get("_class_name")
+    said = config_of(folder).get("_class_name")
     if said not in names:
         raise InputError(f"{folder}: {said} is not supported here: a folder of {names[0]} is needed")
     return _load(getattr(library("diffusers"), names[0]), folder, variant, strict=True, use_safetensors=True)
@@ -81,7 +81,7 @@ def text_model(folder: Path, name: str, variant: str | None = None) -> nn.Module
     """
     if name not in TEXT_MODELS:
         raise InputError(f"{folder}: text encoder {name} is not supported; known: {', '.join(TEXT_MODELS)}")
-    _config(folder)
+    config_of(folder)
     return _load(getattr(library("transformers"), name), folder, variant, strict=False, use_safetensors=True)
 
 
@@ -98,7 +98,7 @@ def tokenizer(folder: Path, name: str) -> Any:
     try:
         return getattr(library("transformers"), name).from_pretrained(str(folder), **LOCAL)
     except Exception as error:  # of the tokenizers package, which raises bare Exception
-        raise InputError(f"{folder}: {_line(error)}") from error
+        raise InputError(f"{folder}: {line_of(error)}") from error
 
 
 def cleans_captions() -> bool:
@@ -116,77 +116,6 @@ def digest_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def single_file_network(tensors: Mapping[str, Any], where: Path, config: Path, name: str) -> nn.Module:
-    """A denoiser or VAE from the tensors of a single-file checkpoint.
-
-    Args:
-        tensors: name to tensor.
-        where: their file, for messages.
-        config: the component's own folder, with its config.json.
-        name: of the class in diffusers.
-
-    Raises:
-        InputError: tensors that do not fit the config: says which.
-    """
-    kind = getattr(library("diffusers"), name)
-    said = _config(config).get("_class_name")
-    if said != name or not hasattr(kind, "from_single_file"):
-        raise InputError(f"{config}: {said} cannot be read from a single file: take the diffusers folder of the model")
-    seen: dict[str, Sequence[Any]] = {}
-
-    class Strict(kind):  # type: ignore[misc, valid-type]  # diffusers itself would leave missing weights random
-        def load_state_dict(self, state: Mapping[str, Any], *_: Any, **__: Any) -> Any:
-            own = self.state_dict()
-            wrong = [(key, value.shape, own[key].shape) for key, value in state.items()
-                     if key in own and own[key].shape != value.shape]  # fmt: skip
-            fits = {key: value for key, value in state.items() if key not in {name for name, *_ in wrong}}
-            result = super().load_state_dict(fits, strict=False)
-            missing = [key for key in result.missing_keys if key not in state]
-            seen.update(missing_keys=missing, unexpected_keys=result.unexpected_keys, mismatched_keys=wrong)
-            return result
-
-    try:
-        model: nn.Module = Strict.from_single_file(
-            dict(tensors), config=str(config.parent), subfolder=config.name, low_cpu_mem_usage=False, **LOCAL
-        )
-    except (ValueError, OSError, RuntimeError, KeyError, AttributeError) as error:
-        raise InputError(f"{where}: cannot be read as {name}: {_line(error)}") from error
-    model.__class__ = kind
-    _check(seen, where, strict=True)
-    return _ready(model, where)
-
-
-def single_file_encoders(
-    name: str, path: Path, config: Path, encoders: Sequence[str], numbers: int, others: Mapping[str, nn.Module]
-) -> dict[str, nn.Module | None]:
-    """Text encoders from a single-file checkpoint.
-
-    Args:
-        name: of the pipeline in diffusers.
-        path: the file.
-        config: the pipeline's folder.
-        encoders: names of the encoders in it.
-        numbers: how many numbers the file has for them.
-        others: the components that are there already.
-
-    Raises:
-        InputError: they cannot be read, or the file has fewer numbers than the encoders need: diffusers would leave the
-            others random.
-    """
-    kind = getattr(library("diffusers"), name)
-    given = {key: None for key in ("safety_checker",) if key in inspect.signature(kind.__init__).parameters}
-    try:
-        with _without_bars():
-            pipe = kind.from_single_file(str(path), config=str(config), **given, **LOCAL, **others)
-    except (ValueError, OSError, RuntimeError, KeyError) as error:
-        raise InputError(f"{path}: text encoders cannot be read: {_line(error)}") from error
-    found = {key: getattr(pipe, key, None) for key in encoders}
-    needed = sum(weight.numel() for part in found.values() if part is not None for weight in part.parameters())
-    if needed > numbers:
-        raise InputError(f"{path}: holds {numbers} numbers of text encoders where {config} has {needed}: wrong config")
-    return {key: None if part is None else _ready(part, path) for key, part in found.items()}
-
-
 def _load(kind: Any, folder: Path, variant: str | None, strict: bool, **how: Any) -> nn.Module:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
@@ -194,18 +123,18 @@ def _load(kind: Any, folder: Path, variant: str | None, strict: bool, **how: Any
     for file in files:
         read_shapes(file)  # its caps come before the file is read
     try:
-        with _without_bars():
+        with without_bars():
             model, seen = kind.from_pretrained(
                 str(folder), output_loading_info=True, ignore_mismatched_sizes=True, variant=variant, **how, **LOCAL
             )
     except (ValueError, OSError, RuntimeError, KeyError) as error:
-        raise InputError(f"{folder}: {_line(error)}") from error
-    _check(seen, folder, strict)
-    return _ready(model, folder)
+        raise InputError(f"{folder}: {line_of(error)}") from error
+    check(seen, folder, strict)
+    return ready(model, folder)
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
+def without_bars() -> Iterator[None]:
     """No progress bars of these packages: what is told to people is told by us."""
     logs = [library(name).utils.logging for name in ("diffusers", "transformers")]
     shown = [log for log in logs if log.is_progress_bar_enabled()]
@@ -218,14 +147,22 @@ def _without_bars() -> Iterator[None]:
             log.enable_progress_bar()
 
 
-def _ready(model: nn.Module, where: Path) -> nn.Module:
+def ready(model: nn.Module, where: Path) -> nn.Module:
+    """The model in fp32, for inference; raise InputError where a weight is not finite."""
     for key, value in model.state_dict().items():
         if not convert.is_finite(value):
             raise InputError(f"{where}: tensor {key[:80]!r} holds values that are not finite: take another checkpoint")
     return model.float().eval().requires_grad_(False)
 
 
-def _check(seen: Mapping[str, Any], where: Path, strict: bool) -> None:
+def check(seen: Mapping[str, Any], where: Path, strict: bool) -> None:
+    """Raise InputError where weights and configuration differ; says the first few.
+
+    Args:
+        seen: missing_keys, unexpected_keys, and mismatched_keys as (key, shape in the file, shape in the model).
+        where: for the message.
+        strict: whether keys that the model does not have are wrong.
+    """
     said = [
         f"{key} is {tuple(file)} in the file and {tuple(model)} in the config"
         for key, file, model in sorted(seen["mismatched_keys"])
@@ -247,12 +184,14 @@ def _few(keys: Iterable[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def config_of(folder: Path) -> dict[str, Any]:
+    """A component's config.json."""
     config = read_json(folder / "config.json")
     if not isinstance(config, dict):
         raise InputError(f"{folder / 'config.json'}: is missing or no JSON object: take the whole model")
     return config
 
 
-def _line(error: Exception) -> str:
+def line_of(error: Exception) -> str:
+    """The first line of what an error says."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -11,6 +11,7 @@ from backbones.protocol import TextToImage
 from evalsuite.errors import InputError
 from evalsuite.loaders import diffusers_models as models
 from evalsuite.loaders import diffusers_parts as parts
+from evalsuite.loaders import diffusers_single as single
 from evalsuite.loaders.arguments import known_args
 from evalsuite.loaders.safety import refuse_code
 from evalsuite.loaders.tensors import tensors_of
@@ -41,16 +42,16 @@ def load(path: Path, args: Mapping[str, str]) -> TextToImage:
     refuse_code(root)
     tensors = tensors_of(path)
     part, kind = family.denoiser[:2]
-    denoiser = parts.single_file_network(tensors, path, root / part, kind)
+    denoiser = single.network(tensors, path, root / part, kind)
     if any(key.startswith(VAE) for key in tensors):
-        vae = parts.single_file_network(tensors, path, root / "vae", family.vae)
+        vae = single.network(tensors, path, root / "vae", family.vae)
     else:
         vae = parts.network(root / "vae", (family.vae,))
     has_text = any(key.startswith(TEXT) for key in tensors)
     encoders: Mapping[str, nn.Module | None]
     if has_text:
         sizes = sum(value.numel() for key, value in tensors.items() if key.startswith(TEXT))
-        encoders = parts.single_file_encoders(
+        encoders = single.encoders(
             str(index["_class_name"]), path, root, family.encoders, sizes, {part: denoiser, "vae": vae}
         )
     else:

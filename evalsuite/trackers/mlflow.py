@@ -34,7 +34,7 @@ class MLflow:
 
     def rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """All rows as a table, and their numbers as metrics."""
-        self._mlflow.log_metrics({_name(key): value for key, value in scalars(rows).items()})
+        self._mlflow.log_metrics(_named(scalars(rows)))
         if rows:
             self._mlflow.log_table({key: [row[key] for row in rows] for key in rows[0]}, "rows.json")
 
@@ -42,8 +42,8 @@ class MLflow:
         """The files as they are; ``images/captions.json`` says which shows what."""
         for image in images:
             self._mlflow.log_artifact(str(image.file), "images")
-        captions = {image.file.name: {"name": image.name, "prompt": image.caption} for image in images}
-        self._mlflow.log_dict(captions, "images/captions.json")
+        told = [{"file": image.file.name, "name": image.name, "prompt": image.caption} for image in images]
+        self._mlflow.log_dict({"images": told}, "images/captions.json")
 
     def curves(self, points: Sequence[Point]) -> None:
         """A metric over round(1000 t) for each series and model, and all points as a table."""
@@ -60,6 +60,18 @@ class MLflow:
 
 def _name(text: str) -> str:
     return NOT_IN_NAMES.sub("_", text)[:LONGEST_NAME]
+
+
+def _named(values: Mapping[str, float]) -> dict[str, float]:
+    """Under names that MLflow takes; those that become the same are numbered."""
+    found: dict[str, float] = {}
+    for key, value in values.items():
+        name, number = _name(key), 1
+        while name in found:
+            number += 1
+            name = f"{_name(key)} {number}"
+        found[name] = value
+    return found
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

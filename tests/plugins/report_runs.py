@@ -24,9 +24,11 @@ HOSTILE = (
     "<form action=//evil.example><button>go", "<style>*{display:none}</style>", "<plaintext>", "<noscript><p title='",
     "javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "{{ 7 * 7 }}", "{% raw %}", "{# note #}",
     "${alert(1)}", "`alert(1)`", "&lt;b&gt; &amp; &#x3c;script&#x3e;", "\x1b[31mred\x1b]0;title\x07 \x9b2J",
-    "nul \x00 bell \x07 backspace \x08", "\u202eright to left\u202c", "line\u2028and\u2029paragraph", "two\nlines\r\nthree\ttabs",
-    "\ud800 lone", "猫 👩‍🚀 مرحبا e\u0301", "x" * 3000, "a long prompt " * 400, "=1+1", r"\input{/etc/passwd} \write18{id}",
-    "50% & $5 #1 a_b {c} ~d ^e | \\f", "[link](javascript:alert(1)) **b** | c", "'; DROP TABLE runs; --", "<<<>>>&&&\"\"''",
+    "nul \x00 bell \x07 backspace \x08", "\u202eright to left\u202c", "line\u2028and\u2029paragraph",
+    "two\nlines\r\nthree\ttabs", "\ud800 lone", "猫 👩‍🚀 مرحبا e\u0301", "x" * 3000, "a long prompt " * 400, "=1+1",
+    r"\input{/etc/passwd} \write18{id}",
+    "50% & $5 #1 a_b {c} ~d ^e | \\f", "[link](javascript:alert(1)) **b** | c", "'; DROP TABLE runs; --",
+    "<<<>>>&&&\"\"''",
 )  # fmt: skip
 
 
@@ -37,9 +39,8 @@ def with_word(card: Scorecard, word: str) -> Scorecard:
         replace(image, text=f"{image.text}{said}", tags=tuple(f"{tag}{said}" for tag in image.tags))
         for image in card.images
     )
-    metrics = {
-        f"{name}{word}": _metric(metric, said, word, f"{card.model}{said}") for name, metric in card.metrics.items()
-    }
+    model = f"{card.model}{said}"
+    metrics = {f"{name}{word}": _metric(metric, said, word, model) for name, metric in card.metrics.items()}
     run = {
         "title": f"made{said}",
         "prompts": {"name": f"made{said}", "count": 8, "sha256": "0"},
@@ -47,7 +48,7 @@ def with_word(card: Scorecard, word: str) -> Scorecard:
         "versions": {f"package{said}": f"1.0{said}"},
         "command": f"evalsuite run{said}",
     }
-    return Scorecard(f"{card.model}{said}", f"{card.about}{said}", run, images, metrics)
+    return Scorecard(model, f"{card.about}{said}", run, images, metrics)
 
 
 def _metric(metric: MetricScores, said: str, word: str, model: str) -> MetricScores:

@@ -1,0 +1,63 @@
+"""Latents to bytes, strip by strip: of a large image nothing but its bytes is ever in memory as a whole.
+
+Letters: B batch, C latent channels, h x w latent sides, H x W image sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backbones.protocol import TextToImage, Tiled
+from evalsuite.records import Pixels
+
+
+class Decoded(NamedTuple):
+    """A batch of images.
+
+    Attributes:
+        rgb: (B, H, W, 3).
+        finite: of every image, whether all its numbers were finite before they were made bytes.
+    """
+
+    rgb: Pixels
+    finite: list[bool]
+
+
+def decode(model: TextToImage, latents: Tensor, width: int, height: int, tile: int | None) -> Decoded:
+    """Decode latents (B, C, h, w), in tiles of `tile` pixels where that is no None and the model can.
+
+    Raises:
+        ValueError: the model decodes to another size.
+    """
+    if tile is None or not hasattr(model, "strips"):
+        return to_bytes([model.decode(latents)], width, height, model.name)
+    return to_bytes(cast(Tiled, model).strips(latents, tile), width, height, model.name)
+
+
+def to_bytes(strips: Iterable[Tensor], width: int, height: int, name: str) -> Decoded:
+    """Join strips (B, 3, rows, W) of images in [0, 1], from top to bottom, clamped and rounded to bytes.
+
+    Raises:
+        ValueError: they do not make up an image of width x height.
+    """
+    rgb, finite, top, shape = np.empty((0, 0, 0, 3), np.uint8), torch.empty(0), 0, (0, 0, 0)
+    for strip in strips:
+        strip = strip.float()
+        shape, bottom = (strip.shape[1], top + strip.shape[2], strip.shape[3]), top + strip.shape[2]
+        if (shape[0], shape[2]) != (3, width) or bottom > height:
+            break
+        sound = strip.isfinite().flatten(1).all(1)  # (B,)
+        if not top:
+            rgb, finite = np.empty((len(strip), height, width, 3), np.uint8), sound
+        finite = finite & sound
+        levels = strip.clamp(0, 1).mul_(255).round_().to(torch.uint8)  # (B, 3, rows, W)
+        rgb[:, top:bottom] = levels.permute(0, 2, 3, 1).cpu().numpy()
+        top = bottom
+    if top != height or shape != (3, height, width):
+        raise ValueError(f"{name} decodes to {shape}, not (3, {height}, {width})")
+    return Decoded(rgb, finite.tolist())
