@@ -43,7 +43,9 @@ class _Norm:
         if self.known:
             return self._normalised(x)
         if self.part is None:
-            return nn.functional.group_norm(x, self.layer.num_groups, self.layer.weight, self.layer.bias, self.layer.eps)
+            return nn.functional.group_norm(
+                x, self.layer.num_groups, self.layer.weight, self.layer.bias, self.layer.eps
+            )
         self._add(_middle(x, self.part))
         raise _Measured
 
@@ -68,7 +70,9 @@ class _Norm:
 
 
 @contextmanager
-def pinned(module: nn.Module, decode: Callable[[Tensor], Tensor], parts: Callable[[], Iterator[Part]]) -> Iterator[None]:
+def pinned(
+    module: nn.Module, decode: Callable[[Tensor], Tensor], parts: Callable[[], Iterator[Part]]
+) -> Iterator[None]:
     """Let a module's GroupNorm layers normalise by mean and variance of the whole picture, whatever tile they see.
 
     A layer that runs more than once in a pass is measured at its first run.

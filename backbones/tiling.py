@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -41,7 +42,7 @@ def places(size: int, tile: int, overlap: int) -> tuple[Place, ...]:
     gaps = -(-(size - tile) // (tile - overlap))
     starts = [round(index * (size - tile) / max(gaps, 1)) for index in range(gaps + 1)]
     found, blend = [Place(0, 0, 0)], overlap // 3
-    for before, start in zip(starts, starts[1:], strict=False):
+    for before, start in pairwise(starts):
         fade = start + (before + tile - start - blend) // 2
         found.append(Place(start, fade, fade + blend))
     return tuple(found)
@@ -112,7 +113,7 @@ def _parts(
 def _middles(axis: Sequence[Place], size: int) -> Iterator[tuple[int, int, int]]:
     """Of every tile along an axis its start, and where its own part begins and ends."""
     cuts = [*((place.fade + place.full) // 2 for place in axis), size]
-    for place, begin, end in zip(axis, cuts, cuts[1:], strict=False):
+    for place, (begin, end) in zip(axis, pairwise(cuts), strict=True):
         yield place.start, begin, end
 
 

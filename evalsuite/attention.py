@@ -93,7 +93,7 @@ class Kernels:
         """Work, with the kernel asked for; raises as `walk` does."""
         try:
             with self._chosen():
-                if shape in self._seen or torch.autograd._profiler_enabled():
+                if shape in self._seen or torch.autograd._profiler_enabled():  # type: ignore[attr-defined]
                     return work()
                 found, self._seen[shape] = self._watched(work)
                 return found

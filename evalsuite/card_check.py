@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ _Kinds = Mapping[str, tuple[type, ...]]
 
 NONE = type(None)
 NUMBER = (int, float)
+LARGEST = 1e100
+"""Past any number's size; not a number is not below it either."""
 IMAGE: _Kinds = {
     "id": (str,), "prompt_id": (str,), "text": (str,), "base": (str, NONE), "tags": (tuple,), "aspect": (str,),
     "width": (int, NONE), "height": (int, NONE), "index": (int,), "seed": (int, NONE), "status": (str,),
@@ -88,17 +89,17 @@ def _fields(found: ScoredImage | MetricScores | Any) -> dict[str, Any]:
 
 
 def _wrong(values: Mapping[str, Any], kinds: _Kinds) -> str:
-    """The first field that is not of its kind; True is no number, and no number is infinite."""
+    """The first field that is not of its kind; True is no number, and no number is beyond all measure."""
     for name, kind in kinds.items():
         if name not in values:
             continue
         value = values[name]
         if not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind):
             return name
-        if isinstance(value, float) and not math.isfinite(value):
+        if isinstance(value, NUMBER) and not abs(value) < LARGEST:
             return name
     return ""
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, NUMBER) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, NUMBER) and not isinstance(value, bool) and abs(value) < LARGEST

@@ -110,7 +110,7 @@ def _seconds(painter: Painter, unit: Unit) -> float:
     began = time.monotonic()
     field(noise, 1.0).velocity.sum().item()  # a number on the host: a GPU's work is done by then
     between = time.monotonic()
-    painter.model.decode(noise).sum().item()
+    painter.decode(unit, noise)
     passes = predictions(painter.spec.steps, painter.sampling.sampler)
     return passes * (between - began) + time.monotonic() - between
 

@@ -23,14 +23,17 @@ from torch import Tensor
 
 from backbones.protocol import Condition, OwnPath, PathSettings, TextToImage
 from backbones.sampler import Step, Velocity, guided_field, sample, timesteps
+from evalsuite.attention import Kernels
+from evalsuite.decoding import Decoded, decode
 from evalsuite.loaders.image_folder import ImageFolder
 from evalsuite.plan import Job, Unit
 from evalsuite.progress import Progress
-from evalsuite.records import Picture, Pixels
+from evalsuite.records import Made, Picture, Pixels
 from evalsuite.samples import Trace
 from evalsuite.sampling import own_samplers, sampling_of
 from evalsuite.spec import RunSpec
 from evalsuite.store import RunStore
+from evalsuite.tiles import tile_of
 from evalsuite.trace import Recorder
 
 KEPT_CONDITIONS = 2**30  # bytes of encoded prompts; a run's sizes share them
@@ -74,7 +77,7 @@ def generate(store: RunStore, load: Callable[[str], TextToImage], progress: Prog
                     failures.append(_failure(store, unit, error))
                     progress.note(f"failed: {unit.model} {unit.width}x{unit.height}: {failures[-1].reason}")
                 else:
-                    writer.put(unit, pictures, time.monotonic() - began)
+                    writer.put(unit, pictures, time.monotonic() - began, painter.made(unit))
                 progress.advance(len(unit.jobs))
     return tuple(failures)
 
@@ -91,6 +94,7 @@ class Painter:
         self.model = model
         self.spec = spec
         self.sampling = sampling_of(model, spec, model.name)
+        self._kernels = Kernels(spec.attention, model, spec.device)
         self._conditions: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
         self._bytes = 0  # of them
 
@@ -102,23 +106,36 @@ class Painter:
         jobs = _filled(unit)
         latents = noise = self._noise(unit, jobs)  # (B, C, h, w)
         recorder = Recorder()
-        for step in self._walk(jobs, noise):
+        for step in self._kernels.walk(self._walk(jobs, noise), latents.shape):
             recorder.add(step)
             latents = step.x
-        images = self.model.decode(latents).float()  # (B, 3, H, W)
-        if images.shape[1:] != (3, unit.height, unit.width):
-            shape = tuple(images.shape[1:])
-            raise ValueError(f"{unit.model} decodes to {shape}, not (3, {unit.height}, {unit.width})")
-        finite = [a and b for a, b in zip(_finite(images), _finite(latents), strict=True)]
+        images = self.decode(unit, latents)
+        finite = [a and b for a, b in zip(images.finite, _finite(latents), strict=True)]
         traces = recorder.traces(len(unit.jobs))
-        rgb = images.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        return [_picture(rgb[i], finite[i], trace, recorder.told) for i, trace in enumerate(traces)]
+        return [_picture(images.rgb[i], finite[i], trace, recorder.told) for i, trace in enumerate(traces)]
+
+    def decode(self, unit: Unit, latents: Tensor) -> Decoded:
+        """A unit's latents (B, C, h, w) as images, in tiles where the run asks for them."""
+        return decode(self.model, latents, unit.width, unit.height, self._tile(unit))
+
+    def made(self, unit: Unit) -> Made:
+        """How a unit was made, once it is."""
+        if isinstance(self.model, ImageFolder):
+            return Made()
+        shape = self.model.latent_shape(unit.width, unit.height)
+        return Made(self._kernels.ran((unit.batch, *shape)), self._tile(unit))
+
+    def _tile(self, unit: Unit) -> int | None:
+        asked = self.spec.vae_tile if hasattr(self.model, "strips") else "off"
+        return tile_of(asked, unit.width, unit.height)
 
     @torch.inference_mode()
     def start(self, unit: Unit) -> tuple[Velocity, Tensor]:
         """The flow's field and the noise (B, C, h, w): one prediction of each size, to be timed."""
         jobs = _filled(unit)
-        return guided_field(self.model, *self._conditions_of(jobs), self.spec.guidance), self._noise(unit, jobs)
+        noise = self._noise(unit, jobs)
+        field = guided_field(self.model, *self._conditions_of(jobs), self.spec.guidance)
+        return lambda x, t: self._kernels.call(lambda: field(x, t), tuple(noise.shape)), noise
 
     def _walk(self, jobs: Sequence[Job], noise: Tensor) -> Iterator[Step]:
         """The model's own path where the sampler is one of its own, else ours."""
@@ -173,9 +190,9 @@ class _Writer:
         self._pool = ThreadPoolExecutor(max_workers=1)
         self._queue: list[Future[None]] = []
 
-    def put(self, unit: Unit, pictures: Sequence[Picture], seconds: float) -> None:
+    def put(self, unit: Unit, pictures: Sequence[Picture], seconds: float, made: Made) -> None:
         """Queue a unit; an earlier unit's error is raised here, and a slow disk waited for."""
-        self._queue.append(self._pool.submit(self._store.add, unit, pictures, seconds))
+        self._queue.append(self._pool.submit(self._store.add, unit, pictures, seconds, made))
         while len(self._queue) > QUEUED_UNITS or (self._queue and self._queue[0].done()):
             self._queue.pop(0).result()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.protocol import TextToImage
-from evalsuite import hub_prompts, machine, models
+from evalsuite import attention, hub_prompts, machine, models, tiles
 from evalsuite.errors import InputError
 from evalsuite.loaders.image_folder import ImageFolder
 from evalsuite.manifest import Manifest, ModelFacts
@@ -41,6 +41,8 @@ class Shelf:
         model = self._resolve(name, spec)
         if hasattr(model, "check_run"):
             model.check_run(prompts, spec)
+        attention.check_model(model, spec.attention, name)
+        tiles.check_model(model, spec.vae_tile, name)
         sampling = sampling_of(model, spec, name)
         unknown = {prompt.id: tuple(model.unknown_words(prompt.text)) for prompt in prompts}
         if not self._kept:
@@ -75,6 +77,7 @@ def prepare(spec: RunSpec, shelf: Shelf, progress: Progress | None = None) -> Ma
     """
     spec = spec.resolved(device=machine.best_device(), cores=machine.cores())
     machine.check_device(spec.device)
+    attention.check_here(spec.attention, spec.device, models.TORCH_DTYPES[spec.dtype])
     spec = settled(spec)
     found = prompt_set(spec.prompts, progress)
     chosen = select(found.prompts, spec.limit)

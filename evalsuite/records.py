@@ -48,6 +48,9 @@ class Made(NamedTuple):
     tile: int | None = None
 
 
+UNTOLD = Made()
+
+
 class ImageRecord(TypedDict):
     """One image of a unit; the file's three fields are null when the image is not finite."""
 
@@ -114,7 +117,7 @@ def largest_bytes(units: Iterable[Unit], steps: int) -> int:
     return sum(len(unit.jobs) * (3 * unit.width * unit.height + extra) for unit in units)
 
 
-def encode(unit: Unit, images: Sequence[ImageRecord], seconds: float, made: Made = Made()) -> bytes:  # noqa: B008
+def encode(unit: Unit, images: Sequence[ImageRecord], seconds: float, made: Made = UNTOLD) -> bytes:
     """A unit's record as a file's content."""
     record: UnitRecord = {
         "unit": unit.key,

@@ -103,7 +103,7 @@ class RunSpec:
         for name in ("models", "model_args", "aspects", "metrics", "weights"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
-        if type(self.vae_tile) is int:
+        if isinstance(self.vae_tile, int) and not isinstance(self.vae_tile, bool):
             object.__setattr__(self, "vae_tile", str(self.vae_tile))
         for name in REAL:
             if type(getattr(self, name)) is int:

@@ -26,7 +26,7 @@ from evalsuite.files import TEMPORARY, disk_errors, keep, read_regular, refuse_l
 from evalsuite.lock import FolderLock
 from evalsuite.manifest import Manifest
 from evalsuite.plan import Job, Unit
-from evalsuite.records import ImageRecord, Made, Picture, Pixels, UnitRecord
+from evalsuite.records import UNTOLD, ImageRecord, Made, Picture, Pixels, UnitRecord
 from evalsuite.samples import Sample
 
 FOLDERS = ("records", "images", "failures", "features")

@@ -32,7 +32,9 @@ def check_tile(asked: object) -> None:
         return
     digits = isinstance(asked, str) and asked.isascii() and asked.isdecimal() and len(asked) < 6
     if not digits or not LEAST <= (side := int(str(asked))) <= MOST or side % STEP:
-        raise InputError(f"vae_tile {asked!r} is unknown: use auto, off, or a multiple of {STEP} from {LEAST} to {MOST}")
+        raise InputError(
+            f"vae_tile {asked!r} is unknown: use auto, off, or a multiple of {STEP} from {LEAST} to {MOST}"
+        )
 
 
 def check_model(model: object, asked: str, name: str) -> None:

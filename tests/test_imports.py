@@ -44,7 +44,7 @@ LIGHT_MODULES = (
 
 
 def imports_of(path: Path) -> Iterator[str]:
-    """Every module that a file imports, at its top or inside a function; not under TYPE_CHECKING."""
+    """Every module that a file imports, at its top, inside a function or by name; not under TYPE_CHECKING."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     unseen = {
         inner
@@ -55,6 +55,8 @@ def imports_of(path: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if node in unseen:
             continue
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "import_module":
+            yield from (str(name.value) for name in node.args if isinstance(name, ast.Constant))
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):

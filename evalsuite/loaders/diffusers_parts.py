@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -34,14 +34,14 @@ LOCAL: dict[str, Any] = {"local_files_only": True}
 SHOWN = 3
 
 
-def library(name: str) -> ModuleType:
-    """Import diffusers or transformers.
+def library(name: Literal["diffusers", "transformers"]) -> ModuleType:
+    """Import diffusers or transformers, as untyped: checking their own types takes minutes.
 
     Raises:
         InputError: it is not installed; says how to.
     """
     try:
-        return import_module({"diffusers": "diffusers", "transformers": "transformers"}[name])
+        return import_module("diffusers") if name == "diffusers" else import_module("transformers")
     except ImportError as error:
         raise InputError(f"{name} cannot be imported ({error}): pip install 'evalsuite[diffusers]'") from error
 
@@ -136,7 +136,7 @@ def _load(kind: Any, folder: Path, variant: str | None, strict: bool, **how: Any
 @contextmanager
 def without_bars() -> Iterator[None]:
     """No progress bars of these packages: what is told to people is told by us."""
-    logs = [library(name).utils.logging for name in ("diffusers", "transformers")]
+    logs = [library("diffusers").utils.logging, library("transformers").utils.logging]
     shown = [log for log in logs if log.is_progress_bar_enabled()]
     for log in shown:
         log.disable_progress_bar()

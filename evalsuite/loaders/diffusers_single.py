@@ -67,9 +67,12 @@ def encoders(
         others: the components that are there already.
 
     Raises:
-        InputError: they cannot be read, or the file has fewer numbers than the encoders need: diffusers would leave the
+        InputError: they cannot be read, the folder has them pickled, or the file has fewer numbers than the encoders need: diffusers would leave the
             others random.
     """
+    for key in encoders:  # diffusers falls back to the folder's weights, of whatever format
+        if any((config / key).glob("*.bin")):
+            raise InputError(f"{config / key}: holds pickled weights: take them away, or save them as safetensors")
     kind = getattr(parts.library("diffusers"), name)
     given = {key: None for key in ("safety_checker",) if key in inspect.signature(kind.__init__).parameters}
     try:
