@@ -3,8 +3,8 @@
     python benchmarks/decode_memory.py --json decode_memory.json
 
 Every row is a process of its own: how far the peak of its resident memory rises above what it held before, from
-latents to the picture's bytes, on one thread of a CPU. A whole decoding of the largest size is not run but extrapolated,
-by area, from the two largest that are. The goal is an eighth of it.
+latents to the picture's bytes, on one thread of a CPU. A whole decoding of the largest size is not run but
+extrapolated, by area, from the two largest that are. The goal is an eighth of it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -33,6 +33,7 @@ class ModelFacts:
         latent_space: what models with the same latents have in common; empty where no other model has them.
         sampler: the one that its images are made with.
         shift: the time shift; see `Sampling`.
+        notes: where the model does not follow its checkpoint to the letter, in words.
     """
 
     fingerprint: str
@@ -42,6 +43,7 @@ class ModelFacts:
     latent_space: str = ""
     sampler: str = DEFAULT
     shift: float | None = SHIFT
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,6 @@ def _prompt(id: str, text: str, base: str | None, tags: list[str]) -> Prompt:
     return Prompt(id, text, base, tuple(tags))
 
 
-def _facts(*, unknown_words: Mapping[str, list[str]], **others: Any) -> ModelFacts:
+def _facts(*, unknown_words: Mapping[str, list[str]], notes: Sequence[str] = (), **others: Any) -> ModelFacts:
     words = {prompt_id: tuple(found) for prompt_id, found in unknown_words.items()}
-    return ModelFacts(unknown_words=words, **others)
+    return ModelFacts(unknown_words=words, notes=tuple(notes), **others)

@@ -55,6 +55,7 @@ class Shelf:
             latent_space=str(getattr(model, "latent_space", "")),
             sampler=sampling.sampler,
             shift=sampling.shift,
+            notes=tuple(getattr(model, "notes", ())),
         )
 
     def take(self, name: str, spec: RunSpec) -> TextToImage:

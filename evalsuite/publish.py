@@ -129,6 +129,7 @@ def notes_of(manifest: Manifest, images: Iterable[ImageRecord], rows: pd.DataFra
     for name, facts in manifest.models.items():
         if facts.unknown_words:
             said.append(_unknown(name, facts.unknown_words))
+        said += [f"{name}: {note}" for note in facts.notes]
     return [*said, *bundled_note(rows)]
 
 

@@ -109,7 +109,10 @@ def gallery(contents: Contents) -> Gallery:
             "metrics": about,
             "labels": list(contents.labels),
             "values": values,
-            "cards": {card.id: {"aspect": card.aspect, "tags": list(card.tags)} for card in cards.values()},
+            "cards": {
+                card.id: {"prompt": card.prompt_id, "aspect": card.aspect, "tags": list(card.tags)}
+                for card in cards.values()
+            },
             "extremes": EXTREMES,
         },
         shown=len(contents.images),

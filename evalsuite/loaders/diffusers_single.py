@@ -67,8 +67,8 @@ def encoders(
         others: the components that are there already.
 
     Raises:
-        InputError: they cannot be read, the folder has them pickled, or the file has fewer numbers than the encoders need: diffusers would leave the
-            others random.
+        InputError: they cannot be read, the folder has them pickled, or the file has fewer numbers than they need:
+            diffusers would leave the others random.
     """
     for key in encoders:  # diffusers falls back to the folder's weights, of whatever format
         if any((config / key).glob("*.bin")):

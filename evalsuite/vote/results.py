@@ -97,16 +97,16 @@ class Results:
         winner = first if (rate.value or 0.0) > 0.5 else second
         if rate.value is None:
             return ["Nobody has voted yet.", *self.notes]
-        told = [
-            f"{winner} is preferred." if rate.decided else "Neither is shown to be preferred; more votes may."
-        ]
+        told = [f"{winner} is preferred." if rate.decided else "Neither is shown to be preferred; more votes may."]
         if rate.low is None:
             told = ["Votes on one prompt alone have no interval: vote on more."]
         if self.alpha is not None:
-            told.append(f"Raters agree: alpha {self.alpha:.2f} ({ALPHA}); same winner in {_share(self.same)}.")
+            told.append(f"Agreement of raters: alpha {self.alpha:.2f} ({ALPHA}); same winner in {_share(self.same)}.")
         left = self.total.left
         if left.decided and left.value is not None:
-            told.append(f"Left bias: {_share(left)} of decided votes are for the left image; sides were balanced.")
+            told.append(
+                f"Side bias: {_share(left)} of decided votes are for the left image; sides are balanced, so it blurs only."
+            )
         return [*told, f"Intervals: {METHOD}; for these raters.", *self.notes]
 
     def _ceiling(self) -> str:

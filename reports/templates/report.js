@@ -48,8 +48,10 @@
   const pictures = (card) => Array.from(card.querySelectorAll("figure"));
   const byPlan = (one, other) => Number(one.id.slice(1)) - Number(other.id.slice(1));
   const cards = Array.from(document.querySelectorAll(".card")).sort(byPlan);
-  const words = new Map(cards.map((card) => [card, card.querySelector("h4").textContent.concat(" ",
-    card.querySelector(".under").textContent).toLowerCase()]));
+  const words = new Map(cards.map((card) => {
+    const about = data.cards[card.id];
+    return [card, [card.querySelector("h4").textContent, about.prompt].concat(about.tags).join(" ").toLowerCase()];
+  }));
   let limit = PAGE;
   let shown = [];
 

@@ -188,20 +188,18 @@ def test_hostile_text_is_shown_as_text(report: Callable[..., Path], show: Show, 
         assert page.inner_text("#view-title").startswith("prompt number")
         assert page.evaluate("document.querySelectorAll('dialog script, dialog iframe, dialog svg').length") == 0
         page.keyboard.press("Escape")
-        tag = (
-            page.locator("#tag option").nth(1).get_attribute("value") or page.locator("#tag option").nth(1).inner_text()
-        )
         page.select_option("#tag", index=1)
-        assert page.locator(".card:visible").count() > 0, tag
+        assert page.locator(".card:visible").count() > 0
 
 
 @pytest.mark.parametrize("word", ["", "x" * 300])
 @pytest.mark.parametrize("models", [("dit",), ("dit", "unet"), ("dit", "unet", "flux")])
-def test_a_phone_need_not_scroll_sideways(report: Callable[..., Path], show: Show, models: tuple[str, ...], word: str):
-    with show(report(models, word, 3), viewport=NARROW) as page:
-        assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
-        page.locator(".open").first.click()
-        assert page.evaluate("document.querySelector('dialog').scrollWidth") <= NARROW["width"]
+def test_no_page_scrolls_sideways(report: Callable[..., Path], show: Show, models: tuple[str, ...], word: str):
+    for viewport in (NARROW, WIDE):
+        with show(report(models, word, 3), viewport=viewport) as page:
+            assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+            page.locator(".open").first.click()
+            assert page.evaluate("document.querySelector('dialog').scrollWidth") <= viewport["width"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

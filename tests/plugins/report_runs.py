@@ -98,7 +98,7 @@ def write_run(
 
 def _with_file(folder: Path, image: Any, number: int) -> Any:
     rgb = np.full((image.height, image.width, 3), 40 + 90 * number, np.uint8)
-    rgb[:, : image.width // 2, int(image.prompt_id[1:]) % 3] = 5 + 7 * int(image.prompt_id[1:])
+    rgb[:, : image.width // 2, int(image.prompt_id[1:]) % 3] = 7 * int(image.prompt_id[1:]) % 256
     pixels = pixel_sha256(rgb)
     Image.fromarray(rgb).save(folder / "images" / f"{pixels}.png")
     return replace(image, file=f"images/{pixels}.png", pixel_sha256=pixels)

@@ -72,7 +72,7 @@ def test_a_hand_that_prefers_one_side_shows(tmp_path: Path):
     assert found.total.left.value == 1.0
     assert found.total.left.decided
     assert (found.total.rate.value, found.total.rate.decided) == (0.5, False)
-    assert any("Left bias: 100 %" in note for note in found.sections()[0].notes)
+    assert any("Side bias: 100 %" in note for note in found.sections()[0].notes)
 
 
 def test_votes_on_few_prompts_decide_nothing_however_many_they_are(book: VoteBook):

@@ -124,6 +124,7 @@ function say(text) {
 async function act(path, body, said) {
   if (busy) return;
   busy = true;
+  delete $("pair").dataset.ready;
   try {
     const [state] = await Promise.all([
       ask(path, { rater, ...body }),
@@ -140,7 +141,6 @@ async function act(path, body, said) {
 
 function vote(choice) {
   if (busy || !turn?.current || began === null) return;
-  delete $("pair").dataset.ready;
   const looked = hiddenAt === null ? performance.now() : hiddenAt;
   const milliseconds = Math.round(looked - began - away);
   if (choice === "left" || choice === "right") {
