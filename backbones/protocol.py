@@ -65,7 +65,7 @@ class Tiled(TextToImage, Protocol):
         """Decode latents (B, C, h, w) in tiles of at most `tile` x `tile` pixels, a multiple of 64.
 
         Yields:
-            What `decode` returns, in strips (B, 3, rows, W) from top to bottom: never the whole image at once.
+            What `decode` returns, in strips (B, 3, rows, W) from top to bottom; each is valid until the next one.
         """
         ...
 

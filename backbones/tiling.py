@@ -52,8 +52,16 @@ def decode_tiled(
     decode: Decode, latents: Tensor, tile: int, overlap: float = OVERLAP, norms: nn.Module | None = None
 ) -> Tensor:
     """The whole image (B, 3, f h, f w) of `strips`, which see for arguments and errors."""
-    found = list(strips(decode, latents, tile, overlap, norms))
-    return found[0] if len(found) == 1 else torch.cat(found, dim=-2)
+    image, top, height = torch.empty(0), 0, latents.shape[-2]
+    for strip in strips(decode, latents, tile, overlap, norms):
+        if not top:
+            factor = strip.shape[-1] // latents.shape[-1]
+            if strip.shape[-2] == height * factor:
+                return strip
+            image = strip.new_empty(*strip.shape[:-2], height * factor, strip.shape[-1])
+        image[..., top : top + strip.shape[-2], :] = strip
+        top += strip.shape[-2]
+    return image
 
 
 def strips(
@@ -61,7 +69,7 @@ def strips(
 ) -> Iterator[Tensor]:
     """Decode latents in overlapping tiles, linearly blended; exactly `decode(latents)` where one tile holds them all.
 
-    There is never more in memory than one tile's decoding and two rows of tiles. What a decoder computes over the whole
+    There is never more in memory than one tile's decoding and one row of tiles. What a decoder computes over the whole
     picture, it computes over each tile: attention always, GroupNorm unless `norms` is given. Then it is measured over
     the picture first, one layer a pass, and the image is the undivided one to rounding and to what reaches past a sixth
     of a tile's overlap.
@@ -75,7 +83,8 @@ def strips(
             decoding for each of them.
 
     Yields:
-        Strips of the image (B, 3, rows, f w) from top to bottom, in the dtype of what `decode` returns.
+        Strips of the image (B, 3, rows, f w) from top to bottom, in the dtype of what `decode` returns. The next one
+        overwrites the last one.
 
     Raises:
         ValueError: a tile or an overlap out of range, or a decoder whose sides are no multiples of the latents'.
@@ -120,10 +129,10 @@ def _middles(axis: Sequence[Place], size: int) -> Iterator[tuple[int, int, int]]
 def _rows(
     decode: Decode, latents: Tensor, sides: tuple[int, int], rows: Sequence[Place], columns: Sequence[Place]
 ) -> Iterator[tuple[int, Tensor]]:
-    """Rows of tiles, blended sideways: f and (B, 3, f tall, f w)."""
+    """Rows of tiles, blended sideways, one after another in the same memory: f and (B, 3, f tall, f w)."""
     tall, wide = sides
+    row, factor = torch.empty(0), 0
     for y in rows:
-        row, factor = torch.empty(0), 0
         for x in columns:
             tile = decode(latents[..., y.start : y.start + tall, x.start : x.start + wide])
             if not factor:
@@ -146,7 +155,7 @@ def _blended(found: Iterator[tuple[int, Tensor]], rows: Sequence[Place], tall: i
             fading.copy_(_mixed(above, fading))
         below = rows[index + 1] if index + 1 < len(rows) else Place(0, y.start + tall, y.start + tall)
         end, again = (below.fade - y.fade) * factor, (below.full - y.fade) * factor
-        above = row[..., end:again, :].clone()  # a copy, so that the row itself need not be kept
+        above = row[..., end:again, :].clone()  # the next row comes to the same memory
         yield row[..., :end, :]
 
 

@@ -15,6 +15,9 @@ from torch import Tensor
 from backbones.protocol import TextToImage, Tiled
 from evalsuite.records import Pixels
 
+ROWS = 128
+"""Rows of pixels made bytes at once: the arithmetic takes copies."""
+
 
 class Decoded(NamedTuple):
     """A batch of images.
@@ -51,13 +54,14 @@ def to_bytes(strips: Iterable[Tensor], width: int, height: int, name: str) -> De
         shape, bottom = (strip.shape[1], top + strip.shape[2], strip.shape[3]), top + strip.shape[2]
         if (shape[0], shape[2]) != (3, width) or bottom > height:
             break
-        sound = strip.isfinite().flatten(1).all(1)  # (B,)
+        sound = torch.stack([image.isfinite().all() for image in strip])  # (B,)
         if not top:
             rgb, finite = np.empty((len(strip), height, width, 3), np.uint8), sound
         finite = finite & sound
-        levels = strip.clamp(0, 1).mul_(255).round_().to(torch.uint8)  # (B, 3, rows, W)
-        rgb[:, top:bottom] = levels.permute(0, 2, 3, 1).cpu().numpy()
-        top = bottom
+        for part in strip.split(ROWS, dim=2):
+            levels = part.clamp(0, 1).mul_(255).round_().to(torch.uint8)  # (B, 3, <= ROWS, W)
+            rgb[:, top : top + part.shape[2]] = levels.permute(0, 2, 3, 1).cpu().numpy()
+            top += part.shape[2]
     if top != height or shape != (3, height, width):
         raise ValueError(f"{name} decodes to {shape}, not (3, {height}, {width})")
     return Decoded(rgb, finite.tolist())

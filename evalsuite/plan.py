@@ -140,7 +140,9 @@ def units(
         model = members[0].model
         sampling = samplings.get(model, Sampling(spec.sampler, spec.shift))
         tile = tile_of(spec.vae_tile, members[0].width, members[0].height)
-        about = {"model": fingerprints[model], "tile": tile, **_settings(spec, sampling, machine)}
+        about = {"model": fingerprints[model], **_settings(spec, sampling, machine)}
+        # Only where they change something: units that were made before there was a choice are not made again.
+        about |= ({"tile": tile} if tile else {}) | ({"attention": spec.attention} if spec.attention != "auto" else {})
         for start in range(0, len(members), size):
             made.append(_unit(members[start : start + size], size, about))
     return tuple(made)
@@ -176,7 +178,6 @@ def _settings(spec: RunSpec, sampling: Sampling, machine: Machine) -> dict[str, 
         "sampler": [sampling.sampler, spec.steps, spec.guidance, sampling.shift, spec.negative_prompt],
         "model_args": spec.model_args,
         "dtype": spec.dtype,
-        "attention": spec.attention,
         "threads": spec.threads,
         "device": machine.device_class,
         "torch": machine.torch,

@@ -106,7 +106,7 @@ def _json(found: Found) -> str:
     from reports.files import write_json
 
     contents = found.contents
-    curves = pd.DataFrame(contents.curves, columns=["model", "series", "t", "value"])
+    curves = pd.DataFrame(contents.curves, columns=["model", "series", "t", "value"], dtype=object)
     context = _context(found) | {"curves": curves, "comparison": contents.comparison}
     with TemporaryDirectory() as folder:
         return write_json(_scores(found), context, Path(folder) / "results.json").read_text(encoding="utf-8")
@@ -136,7 +136,7 @@ def _scores(found: Found) -> pd.DataFrame:
     """The scores in long form, metrics in the report's order."""
     order = {metric.name: number for number, metric in enumerate(found.contents.metrics)}
     rows = sorted(found.contents.rows, key=lambda row: order[row["metric"]])
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)  # not Arrow's strings: they refuse lone surrogates
 
 
 def _table(found: Found, runs: Sequence[str], by_image: bool) -> pd.DataFrame:
@@ -152,7 +152,9 @@ def _table(found: Found, runs: Sequence[str], by_image: bool) -> pd.DataFrame:
             about = {name: getattr(image, name) for name in image.__dataclass_fields__}
             values = {name: metric.values.get(image.id) for name, metric in metrics.items()}
             lines.append({"model": label} | about | {"tags": ";".join(image.tags)} | values)
-    return pd.DataFrame(lines, dtype=object)  # so that a seed of 63 bits beside an unknown one stays whole
+    # Objects: a seed of 63 bits beside an unknown one stays whole, and Arrow's strings refuse lone surrogates.
+    columns = pd.Index(list(dict.fromkeys(name for line in lines for name in line)), dtype=object)
+    return pd.DataFrame([[line.get(name) for name in columns] for line in lines], columns=columns, dtype=object)
 
 
 def _parquet(table: pd.DataFrame) -> bytes:
@@ -161,5 +163,11 @@ def _parquet(table: pd.DataFrame) -> bytes:
     if find_spec("pyarrow") is None:  # pandas' own message is several lines long
         raise InputError("--format parquet needs pyarrow: pip install 'evalsuite[parquet]'")
     out = BytesIO()
-    table.to_parquet(out, engine="pyarrow", index=False)
+    columns = pd.Index(map(_encodable, table.columns), dtype=object)
+    table.map(_encodable).set_axis(columns, axis=1).to_parquet(out, engine="pyarrow", index=False)
     return out.getvalue()
+
+
+def _encodable(value: Any) -> Any:
+    """Text that UTF-8 has: a lone surrogate becomes its escape."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -131,10 +131,13 @@ def test_a_folder_of_another_run_is_told_by_its_differences(capsys: pytest.Captu
     )
 
 
-@pytest.mark.parametrize("name", ["absent", "empty"])
-def test_scoring_what_is_no_run_is_told(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("absent", "is not there: name a run folder, or a folder of images"), ("empty", "nothing to score")],
+)
+def test_scoring_what_is_no_run_is_told(name: str, reason: str, capsys: pytest.CaptureFixture[str], tmp_path: Path):
     (tmp_path / "empty").mkdir()
-    assert "is not a run folder" in refused(["score", str(tmp_path / name)], capsys)
+    assert reason in refused(["score", str(tmp_path / name)], capsys)
     assert files_in(tmp_path) == ["empty"]
 
 

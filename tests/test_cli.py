@@ -70,6 +70,7 @@ def test_every_setting_has_an_option_and_every_option_a_variable():
     command = typer.main.get_command(cli.app).commands["run"]
     named = {param.name: param for param in command.params if param.name != "help"}
     assert set(RunSpec().to_json()) <= set(named)
+    assert named.pop("weights").envvar is None  # evalsuite.weights reads EVALSUITE_WEIGHTS, which may be a folder
     for param in named.values():
         assert param.envvar == "EVALSUITE_" + param.opts[0].lstrip("-").replace("-", "_").upper()
 
@@ -160,9 +161,9 @@ def test_generate_prints_the_folder_and_score_needs_no_model(
     assert out == f"{spec.output_dir}\n"
     assert not (Path(spec.output_dir) / "report.md").exists()
     monkeypatch.setattr(tiny_models, "conv", None)
-    out, err = run(["score", str(spec.output_dir)], capsys)
+    out, _ = run(["score", str(spec.output_dir)], capsys)
     assert "v_variance@trajectory" in out
-    assert "score: 12 done" in err
+    assert (Path(spec.output_dir) / "report.md").exists()
 
 
 def test_scoring_by_another_metric_makes_no_image(capsys: pytest.CaptureFixture[str], tmp_path: Path):

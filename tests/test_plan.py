@@ -74,6 +74,8 @@ def test_an_edit_shares_the_noise_of_its_base_at_the_same_index():
         {"sampler": "heun"},
         {"shift": 1.0},
         {"dtype": "bf16"},
+        {"attention": "math"},
+        {"vae_tile": "128"},
         {"threads": 2},
         {"batch_size": 2},
         {"seed": 1},

@@ -104,9 +104,7 @@ class Results:
             told.append(f"Agreement of raters: alpha {self.alpha:.2f} ({ALPHA}); same winner in {_share(self.same)}.")
         left = self.total.left
         if left.decided and left.value is not None:
-            told.append(
-                f"Side bias: {_share(left)} of decided votes are for the left image; sides are balanced, so it blurs only."
-            )
+            told.append(f"Side bias: {_share(left)} of decided votes are for the left image. Sides are balanced.")
         return [*told, f"Intervals: {METHOD}; for these raters.", *self.notes]
 
     def _ceiling(self) -> str:

@@ -68,7 +68,8 @@ def test_it_opens_from_disk_and_its_images_are_drawn(report: Callable[..., Path]
     with show(report()) as page:
         assert page.inner_text("h1") == "dit is better than unet on all 2 metrics."
         page.locator("#images").scroll_into_view_if_needed()
-        page.wait_for_function("[...document.images].slice(0, 4).every(image => image.complete && image.naturalWidth)")
+        page.evaluate("Promise.all([...document.images].map(image => image.decode()))")
+        assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
 
 
 def test_filters_leave_what_was_asked_for(report: Callable[..., Path], show: Show):
@@ -132,7 +133,7 @@ def test_an_image_opens_in_full_and_keys_move_on_and_close(report: Callable[...,
         page.keyboard.press("/")
         page.keyboard.type("number 3")
         assert page.inner_text("#count") == "2 of 16 prompts and sizes"
-        page.locator("#gains .open").first.click()
+        page.locator(".open:visible").first.click()
         page.locator("#close").click()
         assert not page.locator("dialog").is_visible()
 
@@ -140,6 +141,8 @@ def test_an_image_opens_in_full_and_keys_move_on_and_close(report: Callable[...,
 def test_more_are_shown_when_asked_for(report: Callable[..., Path], show: Show):
     with show(report(prompts=40)) as page:
         assert len(cards(page, "rest")) == 24
+        page.click("#more")
+        assert len(cards(page, "rest")) == 24 + 48
         page.click("#more")
         assert len(cards(page, "rest")) == 80 - len(cards(page, "gains")) - len(cards(page, "losses"))
         assert not page.locator("#more").is_visible()

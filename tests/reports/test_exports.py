@@ -122,6 +122,16 @@ def test_parquet_has_every_seed_in_full(run: str, tmp_path: Path):
     assert str(table["seed"].dtype) == "int64"
 
 
+@pytest.mark.parametrize("form", ["csv", "json", "md", "latex", "model-card", "parquet"])
+def test_every_format_takes_any_text(tmp_path: Path, form: str):
+    word = "".join(report_runs.HOSTILE)
+    assert "\ud800" in word
+    run = str(report_runs.write_run(tmp_path / "run", word=word, prompts=3))
+    for by_image in (False, True):
+        write_report([run], form, tmp_path / "out", by_image, Silent())
+        assert (tmp_path / "out").stat().st_size > 1000
+
+
 def test_parquet_without_pyarrow_says_what_to_install(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("evalsuite.report_files.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"needs pyarrow: pip install 'evalsuite\[parquet\]'$"):
