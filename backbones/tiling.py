@@ -71,7 +71,7 @@ def strips(
 
     There is never more in memory than one tile's decoding and one row of tiles. What a decoder computes over the whole
     picture, it computes over each tile: attention always, GroupNorm unless `norms` is given. Then it is measured over
-    the picture first, one layer a pass, and the image is the undivided one to rounding and to what reaches past a sixth
+    the picture first, one layer a pass, and the image is the undivided one to rounding and to what reaches past a third
     of a tile's overlap.
 
     Args:

@@ -64,9 +64,9 @@ def apart(side: int, tile: int | None) -> dict[str, float]:
 def main() -> None:
     """Measure, print the table, keep it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sides", type=int, nargs="+", default=[512, 1024, 2048], help="decoded whole, pixels")
+    parser.add_argument("--sides", type=int, nargs="+", default=[512, 1024, 2048, 3072], help="decoded whole, pixels")
     parser.add_argument("--largest", type=int, default=4096, help="decoded in tiles, pixels")
-    parser.add_argument("--tile", type=int, default=512, help="side of a tile, pixels")
+    parser.add_argument("--tile", type=int, default=384, help="side of a tile, pixels")
     parser.add_argument("--json", type=Path, help="where to keep the figures")
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()

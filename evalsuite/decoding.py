@@ -16,7 +16,7 @@ from backbones.protocol import TextToImage, Tiled
 from evalsuite.records import Pixels
 
 ROWS = 128
-"""Rows of pixels made bytes at once: the arithmetic takes copies."""
+"""Rows of pixels checked and made bytes at once: the arithmetic takes copies."""
 
 
 class Decoded(NamedTuple):
@@ -50,18 +50,18 @@ def to_bytes(strips: Iterable[Tensor], width: int, height: int, name: str) -> De
     """
     rgb, finite, top, shape = np.empty((0, 0, 0, 3), np.uint8), torch.empty(0), 0, (0, 0, 0)
     for strip in strips:
-        strip = strip.float()
-        shape, bottom = (strip.shape[1], top + strip.shape[2], strip.shape[3]), top + strip.shape[2]
-        if (shape[0], shape[2]) != (3, width) or bottom > height:
+        shape = (strip.shape[1], top + strip.shape[2], strip.shape[3])
+        if (shape[0], shape[2]) != (3, width) or shape[1] > height:
             break
-        sound = torch.stack([image.isfinite().all() for image in strip])  # (B,)
         if not top:
-            rgb, finite = np.empty((len(strip), height, width, 3), np.uint8), sound
-        finite = finite & sound
-        for part in strip.split(ROWS, dim=2):
-            levels = part.clamp(0, 1).mul_(255).round_().to(torch.uint8)  # (B, 3, <= ROWS, W)
-            rgb[:, top : top + part.shape[2]] = levels.permute(0, 2, 3, 1).cpu().numpy()
-            top += part.shape[2]
+            rgb = np.empty((len(strip), height, width, 3), np.uint8)
+            finite = torch.ones(len(strip), dtype=torch.bool, device=strip.device)
+        for part in torch.split(strip, ROWS, dim=2):
+            part, bottom = part.float(), top + part.shape[2]  # (B, 3, <= ROWS, W)
+            finite &= part.isfinite().flatten(1).all(1)
+            levels = part.clamp(0, 1).mul_(255).round_().to(torch.uint8)
+            rgb[:, top:bottom] = levels.permute(0, 2, 3, 1).cpu().numpy()
+            top = bottom
     if top != height or shape != (3, height, width):
         raise ValueError(f"{name} decodes to {shape}, not (3, {height}, {width})")
     return Decoded(rgb, finite.tolist())

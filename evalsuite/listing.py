@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import backbones
 from evalsuite.errors import InputError
@@ -13,6 +14,9 @@ from evalsuite.metric_names import parse
 from evalsuite.metrics.families import FAMILIES
 from evalsuite.registry import METRICS, MODELS, PROMPTS
 from prompts import BUNDLED, PromptError, load
+
+if TYPE_CHECKING:
+    from evalsuite.metrics.cards import MetricCard
 
 Facts = dict[str, str]
 
@@ -79,16 +83,7 @@ def _flat(card: dict[str, Any]) -> Facts:
 
 
 def _metric(name: str) -> list[Facts]:
-    from evalsuite.metrics.cards import MetricCard, bundled, cards_of, published
-
-    family, _, network = name.partition("@")
-    cards: list[MetricCard] = []
-    if network and family in FAMILIES:
-        cards += cards_of(*parse(name))
-    elif not network:
-        for key in FAMILIES:
-            own = [*bundled(key), *published(key)]
-            cards += own if key == name else [card for card in own if card.name.partition("@")[0] == name]
+    cards = list(dict.fromkeys(card for key in FAMILIES for card in _cards(key, *name.partition("@")[::2])))
     better = {True: "higher", False: "lower", None: "neither"}
     return [
         {
@@ -104,6 +99,23 @@ def _metric(name: str) -> list[Facts]:
         }
         for card in cards
     ]
+
+
+def _cards(family: str, name: str, network: str) -> Iterator[MetricCard]:
+    """Cards of a family that a name stands for: all of them by its own name, one by that of a companion."""
+    from evalsuite.metrics.cards import bundled, cards_of, published
+
+    own = [*bundled(family), *published(family)]
+    if network and network not in {card.name.partition("@")[2] for card in own}:
+        try:
+            scorer = parse(f"{family}@{network}")[1]
+        except InputError:
+            return
+        own, network = list(cards_of(family, scorer)), scorer.id if scorer else network
+    for card in own:
+        base, _, of = card.name.partition("@")
+        if name in (family, base) and network in ("", of):
+            yield card
 
 
 def _prompts(name: str) -> list[Facts]:

@@ -50,4 +50,6 @@ def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Rows as a table: one line per row, the columns of Row in their order, even when there are none."""
     import pandas as pd
 
-    return pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS))
+    # Text as Python has it: pyarrow's, which pandas takes where it is installed, refuses names that are not UTF-8.
+    frame = pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS), dtype=object)
+    return frame.astype({"value": float, "low": float, "high": float, "n": int})

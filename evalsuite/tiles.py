@@ -6,7 +6,7 @@ from evalsuite.errors import InputError
 
 WHOLE = 1024 * 1024
 """Pixels up to which ``auto`` decodes an image whole."""
-SIDE = 512
+SIDE = 384
 """Pixels per side of the tiles of ``auto``."""
 STEP = 64
 """Pixels that a tile's side divides by: it fits the latents of every factor up to 64."""

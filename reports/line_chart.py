@@ -150,4 +150,4 @@ def _y(height: float) -> float:
 
 def _short(name: str) -> str:
     name = clean(name)
-    return name if len(name) <= NAME else f"{name[: NAME - 1]}…"
+    return name if len(name) <= NAME else f"{name[:4]}…{name[5 - NAME :]}"  # a long one's end tells it apart

@@ -8,8 +8,10 @@ from typing import Any
 
 from reports.contents import Contents
 from reports.digits import MAX_DECIMALS, MINUS, MISSING, Number, decimals, show
+from reports.recipe import words
 
 SEEN = ("better", "worse", "differs")
+LONGEST = 40  # characters of a setting
 MANY = 1_000_000  # prompts; more are not worth counting
 
 
@@ -197,6 +199,9 @@ def _lost(contents: Contents) -> tuple[str, ...]:
     if len(contents.models) == 1:
         said.append(f"Whether {contents.labels[0]} is better or worse than another model: report two of them together.")
     if compared is not None:
+        if compared["settings"]:
+            shown = [f"{s['name']} {_setting(s['first'])} / {_setting(s['second'])}" for s in compared["settings"]]
+            said.append(f"Settings differ, and a difference may be theirs: {', '.join(shown)}.")
         if images := compared["unpaired"]:
             said.append(f"{len(images):,} images have no partner and are left out of every difference.")
         if compared["seeds"]["different"]:
@@ -204,6 +209,11 @@ def _lost(contents: Contents) -> tuple[str, ...]:
     return (*said, *(f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}" for note in contents.notes))
 
 
-def _join(words: Iterable[str]) -> str:
-    *most, last = words
+def _setting(value: Any) -> str:
+    text = words(value.get("name", "") if isinstance(value, Mapping) else value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _join(parts: Iterable[str]) -> str:
+    *most, last = parts
     return f"{', '.join(most)} and {last}" if most else last

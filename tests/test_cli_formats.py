@@ -14,6 +14,7 @@ from evalsuite import cli
 from evalsuite.cli import main
 from evalsuite.errors import InputError
 from evalsuite.pipeline import make, rescore
+from evalsuite.scoring import Scoring
 from evalsuite.spec import RunSpec
 
 TINY = ["--model", "toy", "--pixels", "4096", "--steps", "2", "--limit", "2", "--aspects", "1:1,3:2", "--threads", "1"]
@@ -72,7 +73,16 @@ def test_models_have_commas_too(words: list[str], variable: str, monkeypatch: py
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("fid", 2), ("fid_infinity", 1), ("fid_infinity@scenes", 1), ("clip_image_similarity", 1), ("v_variance", 2)],
+    [
+        ("fid", 4),
+        ("fid@inception-clean", 2),
+        ("fid_infinity", 2),
+        ("fid_infinity@scenes", 1),
+        ("fid_infinity@inception-clean", 1),
+        ("clip_image_similarity", 2),
+        ("v_variance", 2),
+        ("v_variance@trajectory", 1),
+    ],
 )
 def test_a_metric_is_shown_without_its_suffix(name: str, count: int, capsys: pytest.CaptureFixture[str]):
     out = run(["show", name], capsys)
@@ -83,7 +93,7 @@ def test_a_metric_is_shown_without_its_suffix(name: str, count: int, capsys: pyt
 def test_scoring_checks_its_options_before_the_machine(tiny: Callable[..., RunSpec]):
     folder = make(tiny(), scored=False).folder
     with pytest.raises(InputError, match="threads is 0"):
-        rescore(folder, threads=0)
+        rescore(folder, Scoring(threads=0))
     with pytest.raises(InputError, match="device 'tpu' is unknown: use auto, cpu"):
-        rescore(folder, device="tpu")
-    assert rescore(folder, device="auto", threads=1).rows is not None
+        rescore(folder, Scoring(device="tpu"))
+    assert rescore(folder, Scoring(device="auto", threads=1)).rows is not None

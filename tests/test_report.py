@@ -63,6 +63,14 @@ def test_two_runs_of_the_same_models_keep_their_folders_names(run: Path, tmp_pat
     assert len(found.recipes) == 2
 
 
+def test_settings_that_differ_are_said_where_the_verdict_is(run: Path, tmp_path: Path):
+    other = report_runs.write_run(tmp_path / "other", prompts=4)
+    edit(other, lambda data: data["cards"][0]["run"]["spec"].update(steps=4))
+    page = html.page(collect([f"{run}:dit", f"{other}:dit"], pictures=False).contents)
+    said = page.partition("What it cannot say")[2].partition("Scores on all images")[0]
+    assert "Settings differ, and a difference may be theirs: steps 20 / 4." in said
+
+
 def test_metrics_that_are_better_somewhere_come_first_in_the_order_asked_for(run: Path):
     names = [metric.name for metric in collect([str(run)], pictures=False).contents.metrics]
     assert names == ["hps@scenes", "fid@scenes", "v_variance@trajectory"]

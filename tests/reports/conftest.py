@@ -57,7 +57,7 @@ def make_row(**changes: Any) -> dict[str, Any]:
 
 def make_frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Rows as a table with the columns of a run's scores."""
-    return pd.DataFrame(list(rows), columns=list(ROW))
+    return pd.DataFrame(list(rows), columns=list(ROW), dtype=object)
 
 
 def make_pair(first: float, second: float, **changes: Any) -> pd.DataFrame:

@@ -81,7 +81,7 @@ def test_white_space_does_not_hide_a_formula(tmp_path, text):
 def test_numbers_stay_numbers_and_text_stays_text(tmp_path, corpus):
     table = pd.DataFrame({
         "score": [-0.5, math.nan, *[1e-7] * (len(corpus) - 2)],
-        "text": corpus,
+        "text": pd.Series(corpus, dtype=object),
         "tags": [("a", "b")] * len(corpus),
         "ok": [True] * len(corpus),
     })  # fmt: skip

@@ -115,7 +115,7 @@ def make_curves(models=("dit", "unet"), series=("variance", "deviation")):
         for what in series
         for step in range(1, 11)
     ]
-    return pd.DataFrame(rows, columns=["model", "series", "t", "value"])
+    return pd.DataFrame(rows, columns=["model", "series", "t", "value"], dtype=object)
 
 
 def test_curves_are_drawn_in_a_panel_each(tmp_path):
