@@ -81,7 +81,7 @@ def test_models_have_commas_too(words: list[str], variable: str, monkeypatch: py
         ("fid_infinity@inception-clean", 1),
         ("clip_image_similarity", 2),
         ("v_variance", 2),
-        ("v_variance@trajectory", 1),
+        ("v_variance@trajectory", 2),
     ],
 )
 def test_a_metric_is_shown_without_its_suffix(name: str, count: int, capsys: pytest.CaptureFixture[str]):
