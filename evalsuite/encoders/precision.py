@@ -14,7 +14,7 @@ DTYPE = "fp32"
 BATCHES = {"cpu": BATCH, "cuda": 64}
 """Rows of every forward pass by device: 8 stay in a CPU's caches, fewer than 64 leave a large GPU waiting."""
 TEXTS = {"cpu": 1, "cuda": 64}
-"""The same for texts: often there is one, which a CPU should not read eight times; several at once gain it nothing."""
+"""The same for texts: often there is one, which a CPU should not read eight times, at the price of slower many."""
 
 
 def batch_of(device: torch.device) -> int:

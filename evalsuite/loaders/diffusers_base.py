@@ -5,7 +5,7 @@ Letters: B batch, C latent channels, h x w latent sides, H x W image sides in pi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from backbones.fingerprint import fingerprint_of
 from backbones.native import Native, NativeModel
 from backbones.protocol import Condition, latent_sides
+from backbones.tiling import strips
 from evalsuite.loaders.diffusers_texts import Classes, Texts
 
 _MOMENTS = ("latents_mean", "latents_std")
@@ -115,6 +116,10 @@ class DiffusersModel(NativeModel):
             z = z if shift is None else z + shift
         image: Tensor = self.vae.decode(z, return_dict=False)[0]  # (B, 3, H, W) in [-1, 1]
         return image * 0.5 + 0.5
+
+    def strips(self, latents: Tensor, tile: int) -> Iterator[Tensor]:
+        """Decode in tiles of so many pixels; see `backbones.protocol.Tiled`. GroupNorm sees a tile at a time."""
+        return strips(self.decode, latents, tile // self.factor)
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Words beyond what the encoders read, or unknown to their tokenizers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
@@ -15,6 +15,7 @@ from backbones.facebook_dit import FacebookDiT, FacebookDiTConfig
 from backbones.fingerprint import fingerprint_of
 from backbones.native import Native, NativeModel, NoiseSchedule
 from backbones.protocol import Condition, latent_sides
+from backbones.tiling import strips
 from evalsuite.errors import InputError
 from evalsuite.loaders.arguments import known_args, whole_number
 from evalsuite.loaders.class_labels import ClassLabels
@@ -86,6 +87,10 @@ class FacebookDiTModel(NativeModel):
     def decode(self, latents: Tensor) -> Tensor:
         """Map latents (B, 4, h, w) to images (B, 3, 8h, 8w), fp32, nominally in [0, 1]."""
         return self.vae.decode(latents)
+
+    def strips(self, latents: Tensor, tile: int) -> Iterator[Tensor]:
+        """Decode in tiles of so many pixels; see `backbones.protocol.Tiled`. GroupNorm sees a tile at a time."""
+        return strips(self.decode, latents, tile // self.vae.factor)
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Self:
         """Move everything to `device`, and cast the transformer to `dtype`."""

@@ -188,3 +188,16 @@ def test_a_package_that_is_not_installed_is_named_with_how_to(
     assert "pip install 'evalsuite[diffusers]'" in refusal(str(pipelines("sd1")))
     with pytest.raises(InputError, match="diffusers cannot be imported"):
         diffusers_parts.library("diffusers")
+
+
+@pytest.mark.parametrize("name", ["sd1", "pixart_sigma", "flux"])
+def test_an_autoencoder_decodes_in_tiles_and_one_tile_is_the_whole(name: str, pipelines: Callable[[str], Path]):
+    model = models.resolve(str(pipelines(name)))
+    latents = torch.randn(1, *model.latent_shape(256, 192), generator=torch.Generator().manual_seed(0))
+    whole = model.decode(latents)
+    one = torch.cat([strip.clone() for strip in model.strips(latents, 256)], dim=2)
+    torch.testing.assert_close(one, whole, atol=0, rtol=0)
+    tiled = torch.cat([strip.clone() for strip in model.strips(latents, 128)], dim=2)
+    assert tiled.shape == whole.shape
+    assert tiled.isfinite().all()
+    assert not torch.equal(tiled, whole)  # tiles were made, and GroupNorm sees one at a time
