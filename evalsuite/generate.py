@@ -49,13 +49,19 @@ class Failure:
     reason: str
 
 
-def generate(store: RunStore, load: Callable[[str], TextToImage], progress: Progress) -> tuple[Failure, ...]:
-    """Make every unit of the plan that the store does not have yet.
+Choose = Callable[[Sequence[Unit]], Sequence[Unit]]
+
+
+def generate(
+    store: RunStore, load: Callable[[str], TextToImage], progress: Progress, choose: Choose = tuple
+) -> tuple[Failure, ...]:
+    """Make the units of the plan that the store does not have yet.
 
     Args:
         store: an open run folder.
         load: model name to the model, on its device; called once for each model that has work left.
         progress: told of every image.
+        choose: of the units still to be made, in the order of work, those to make now, in the same order.
 
     Returns:
         The units that did not fit into memory: the batch is never shrunk, since that would change the images.
@@ -65,7 +71,7 @@ def generate(store: RunStore, load: Callable[[str], TextToImage], progress: Prog
     """
     failures: list[Failure] = []
     with _Writer(store) as writer:
-        for name, units in groupby(store.pending(), key=lambda unit: unit.model):
+        for name, units in groupby(choose(store.pending()), key=lambda unit: unit.model):
             todo = list(units)
             progress.start(f"generate {name}", sum(len(unit.jobs) for unit in todo))
             painter = Painter(load(name), store.manifest.spec)

@@ -20,7 +20,7 @@ from evalsuite.store import Finished, RunStore
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evalsuite.generate import Failure
+    from evalsuite.generate import Choose, Failure
 
 
 @dataclass(frozen=True)
@@ -107,15 +107,22 @@ def score_folder(
     return outcome.rows
 
 
-def make(spec: RunSpec, *, scored: bool, progress: Progress | None = None) -> Outcome:
-    """Make the images that are missing, and score all of them when asked to. Unlike `run`, it returns either way."""
+def make(spec: RunSpec, *, scored: bool, progress: Progress | None = None, choose: Choose | None = None) -> Outcome:
+    """Make the images that are missing, and score all of them when asked to. Unlike `run`, it returns either way.
+
+    Args:
+        spec: what to make.
+        scored: whether to score and report.
+        progress: told of the stages.
+        choose: see `evalsuite.generate.generate`; None means everything.
+    """
     from evalsuite.generate import generate, reproducible
 
     shelf, progress = Shelf(), progress or Silent()
     manifest = prepare(spec, shelf, progress)
     with RunStore.create(folder_of(manifest), manifest) as store, reproducible(manifest.spec.threads or 1):
         _warn_of_a_full_disk(store, progress)
-        failures = generate(store, lambda name: shelf.take(name, manifest.spec), progress)
+        failures = generate(store, lambda name: shelf.take(name, manifest.spec), progress, choose or tuple)
         if scored:
             return _score(store, progress, failures)
         return _outcome(store, store.images(), None, failures)
