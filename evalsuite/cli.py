@@ -22,7 +22,6 @@ from evalsuite.options import (
     WHERE,
     As,
     Device,
-    DryRun,
     Format,
     Given,
     HpsBackend,
@@ -32,10 +31,9 @@ from evalsuite.options import (
     Reference,
     Threads,
     option,
-    takes_a_spec,
 )
 from evalsuite.report_cli import report
-from evalsuite.spec import RunSpec
+from evalsuite.run_cli import generate, run
 from evalsuite.stats_cli import stats
 from evalsuite.verify_cli import regenerate, verify
 from evalsuite.vote_cli import vote
@@ -58,6 +56,8 @@ app.add_typer(stats, name="stats")
 app.add_typer(weights, name="weights")
 app.add_typer(vote, name="vote")
 app.add_typer(baseline, name="baseline")
+app.command()(run)
+app.command()(generate)
 app.command()(compare)
 app.command()(gate)
 app.command()(report)
@@ -80,20 +80,6 @@ def _root(
     ] = False,
 ) -> None:
     """One command turns a diffusion backbone into a reviewed scorecard."""
-
-
-@app.command()
-@takes_a_spec
-def run(spec: RunSpec, dry_run: DryRun = False, log: Log = None, form: As = Format.table, quiet: Quiet = False) -> None:
-    """Generate, score and report. Repeat the command to go on after a stop."""
-    _make(spec, True, dry_run, form, quiet, log)
-
-
-@app.command()
-@takes_a_spec
-def generate(spec: RunSpec, dry_run: DryRun = False, form: As = Format.table, quiet: Quiet = False) -> None:
-    """Generate only, and print the run folder."""
-    _make(spec, False, dry_run, form, quiet)
 
 
 @app.command()
@@ -198,29 +184,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if code in STOPPED:
         _complain("stopped; repeat the command to go on")
     sys.exit(code)
-
-
-def _make(spec: RunSpec, scored: bool, dry_run: bool, form: Format, quiet: bool, log: str | None = None) -> None:
-    spec.validate()
-    from evalsuite import display
-    from evalsuite.progress import shown
-
-    if dry_run:
-        from evalsuite.estimate_cost import estimate
-
-        display.cost(estimate(spec), form)
-        return
-    from evalsuite.pipeline import make
-    from evalsuite.trackers.log import log_outcome, opened
-
-    trackers = opened([log or ""])
-    with shown(quiet) as progress:
-        outcome = make(spec, scored=scored, progress=progress)
-        if outcome.rows is not None:
-            progress.note(f"report: {outcome.folder / 'report.md'}")
-    display.results(outcome, form)
-    log_outcome(trackers, outcome, progress)
-    outcome.check()
 
 
 def _explain(error: Exception) -> int:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import torch
 
-from evalsuite.generate import Painter, reproducible
+from evalsuite.generate import reproducible
 from evalsuite.loaders.image_folder import ImageFolder
 from evalsuite.manifest import Manifest
+from evalsuite.painter import Painter
 from evalsuite.plan import Unit
 from evalsuite.prepare import Shelf, folder_of, prepare
 from evalsuite.records import largest_bytes

@@ -1,43 +1,25 @@
-"""Units to images and records.
-
-A forward pass has one fixed shape and every image its own noise, so an image does not depend on its neighbours,
-on the order of work, or on where a run was interrupted.
-
-Letters: B batch, C latent channels, h x w latent sides.
-"""
+"""Units of a plan to images and records on disk, by one process or by several."""
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from typing import cast
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from backbones.protocol import Condition, OwnPath, PathSettings, TextToImage
-from backbones.sampler import Step, Velocity, guided_field, sample, timesteps
-from evalsuite.attention import Kernels
-from evalsuite.decoding import Decoded, decode
-from evalsuite.loaders.image_folder import ImageFolder
-from evalsuite.plan import Job, Unit
+from backbones.protocol import TextToImage
+from evalsuite.claims import Claims
+from evalsuite.painter import Painter
+from evalsuite.plan import Unit
 from evalsuite.progress import Progress
-from evalsuite.records import Made, Picture, Pixels
-from evalsuite.samples import Trace
-from evalsuite.sampling import own_samplers, sampling_of
-from evalsuite.spec import RunSpec
+from evalsuite.share import ALONE, Share
 from evalsuite.store import RunStore
-from evalsuite.tiles import tile_of
-from evalsuite.trace import Recorder
+from evalsuite.team import Crew, Single, Team
+from evalsuite.writer import Writer
 
-KEPT_CONDITIONS = 2**30  # bytes of encoded prompts; a run's sizes share them
-QUEUED_UNITS = 2  # finished, waiting for the disk
 MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -53,7 +35,11 @@ Choose = Callable[[Sequence[Unit]], Sequence[Unit]]
 
 
 def generate(
-    store: RunStore, load: Callable[[str], TextToImage], progress: Progress, choose: Choose = tuple
+    store: RunStore,
+    load: Callable[[str], TextToImage],
+    progress: Progress,
+    choose: Choose = tuple,
+    share: Share = ALONE,
 ) -> tuple[Failure, ...]:
     """Make the units of the plan that the store does not have yet.
 
@@ -62,6 +48,8 @@ def generate(
         load: model name to the model, on its device; called once for each model that has work left.
         progress: told of every image.
         choose: of the units still to be made, in the order of work, those to make now, in the same order.
+        share: of this process, where several work on the same run folder; see `evalsuite.team`. The one that leads
+            returns when all of them are done.
 
     Returns:
         The units that did not fit into memory: the batch is never shrunk, since that would change the images.
@@ -69,111 +57,60 @@ def generate(
     Raises:
         Incomplete: the disk is full or refuses.
     """
-    failures: list[Failure] = []
-    with _Writer(store) as writer:
-        for name, units in groupby(choose(store.pending()), key=lambda unit: unit.model):
-            todo = list(units)
-            progress.start(f"generate {name}", sum(len(unit.jobs) for unit in todo))
-            painter = Painter(load(name), store.manifest.spec)
-            for unit in todo:
-                began = time.monotonic()
-                try:
-                    pictures = painter.paint(unit)
-                except (MemoryError, RuntimeError) as error:
-                    failures.append(_failure(store, unit, error))
-                    progress.note(f"failed: {unit.model} {unit.width}x{unit.height}: {failures[-1].reason}")
-                else:
-                    writer.put(unit, pictures, time.monotonic() - began, painter.made(unit))
-                progress.advance(len(unit.jobs))
-    return tuple(failures)
+    todo = choose(store.pending())
+    with ExitStack() as stack:
+        crew = _crew(store, share, todo, stack)
+        maker = _Maker(store, load, progress, crew, stack.enter_context(Writer(store, crew.release)))
+        for name, group in groupby(todo, key=lambda unit: unit.model):
+            units = list(group)
+            stage = f"generate {name}" if share.alone else f"generate {name}, {share.words}"
+            progress.start(stage, sum(len(unit.jobs) for unit in crew.own(units)))
+            for unit in crew.take(units):
+                maker.make(unit)
+        maker.finish(todo)
+    return tuple(maker.failures)
 
 
-class Painter:
-    """Makes the pictures of one unit after another with one model.
+def _crew(store: RunStore, share: Share, todo: Sequence[Unit], stack: ExitStack) -> Crew:
+    return Single() if share.alone else Team(store, share, todo, stack.enter_context(Claims(store.folder)))
 
-    Args:
-        model: on its device, in its dtype.
-        spec: resolved.
-    """
 
-    def __init__(self, model: TextToImage, spec: RunSpec) -> None:
-        self.model = model
-        self.spec = spec
-        self.sampling = sampling_of(model, spec, model.name)
-        self._kernels = Kernels(spec.attention, model, spec.device)
-        self._conditions: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
-        self._bytes = 0  # of them
+class _Maker:
+    """Makes units as they are handed out, with one model at a time."""
 
-    @torch.inference_mode()
-    def paint(self, unit: Unit) -> list[Picture]:
-        """One picture per job, in their order."""
-        if isinstance(self.model, ImageFolder):
-            return self.model.pictures(unit)
-        jobs = _filled(unit)
-        latents = noise = self._noise(unit, jobs)  # (B, C, h, w)
-        recorder = Recorder()
-        for step in self._kernels.walk(self._walk(jobs, noise), latents.shape):
-            recorder.add(step)
-            latents = step.x
-        images = self.decode(unit, latents)
-        finite = [a and b for a, b in zip(images.finite, _finite(latents), strict=True)]
-        traces = recorder.traces(len(unit.jobs))
-        return [_picture(images.rgb[i], finite[i], trace, recorder.told) for i, trace in enumerate(traces)]
+    def __init__(
+        self, store: RunStore, load: Callable[[str], TextToImage], progress: Progress, crew: Crew, writer: Writer
+    ) -> None:
+        self.failures: list[Failure] = []
+        self._store, self._load, self._progress, self._crew, self._writer = store, load, progress, crew, writer
+        self._name: str | None = None
+        self._painter: Painter | None = None
 
-    def decode(self, unit: Unit, latents: Tensor) -> Decoded:
-        """A unit's latents (B, C, h, w) as images, in tiles where the run asks for them."""
-        return decode(self.model, latents, unit.width, unit.height, self._tile(unit))
+    def make(self, unit: Unit) -> None:
+        """Make a unit and queue it for the disk, or note why it cannot be made."""
+        painter = self._painter_of(unit.model)
+        began = time.monotonic()
+        try:
+            pictures = painter.paint(unit)
+        except (MemoryError, RuntimeError) as error:
+            self.failures.append(_failure(self._store, unit, error))
+            self._progress.note(f"failed: {unit.model} {unit.width}x{unit.height}: {self.failures[-1].reason}")
+            self._crew.release(unit)
+        else:
+            self._writer.put(unit, pictures, time.monotonic() - began, painter.made(unit))
+        self._progress.advance(len(unit.jobs))
 
-    def made(self, unit: Unit) -> Made:
-        """How a unit was made, once it is."""
-        if isinstance(self.model, ImageFolder):
-            return Made()
-        shape = self.model.latent_shape(unit.width, unit.height)
-        return Made(self._kernels.ran((unit.batch, *shape)), self._tile(unit))
+    def finish(self, units: Sequence[Unit]) -> None:
+        """Wait for what others make, and make what they leave."""
+        for unit in self._crew.rest(units):
+            self.make(unit)
+            self._writer.flush()
 
-    def _tile(self, unit: Unit) -> int | None:
-        asked = self.spec.vae_tile if hasattr(self.model, "strips") else "off"
-        return tile_of(asked, unit.width, unit.height)
-
-    @torch.inference_mode()
-    def start(self, unit: Unit) -> tuple[Velocity, Tensor]:
-        """The flow's field and the noise (B, C, h, w): one prediction of each size, to be timed."""
-        jobs = _filled(unit)
-        noise = self._noise(unit, jobs)
-        field = guided_field(self.model, *self._conditions_of(jobs), self.spec.guidance)
-        return lambda x, t: self._kernels.call(lambda: field(x, t), tuple(noise.shape)), noise
-
-    def _walk(self, jobs: Sequence[Job], noise: Tensor) -> Iterator[Step]:
-        """The model's own path where the sampler is one of its own, else ours."""
-        condition, null = self._conditions_of(jobs)
-        sampler, shift = self.sampling.sampler, self.sampling.shift
-        if sampler in own_samplers(self.model):
-            settings = PathSettings(self.spec.steps, self.spec.guidance, sampler, shift)
-            return cast(OwnPath, self.model).path(noise, condition, null, settings)
-        assert shift is not None  # ours always have one
-        field = guided_field(self.model, condition, null, self.spec.guidance)
-        return sample(field, noise, timesteps(self.spec.steps, shift), sampler)
-
-    def _conditions_of(self, jobs: Sequence[Job]) -> tuple[Condition, Condition]:
-        """Of the prompts (B), and of what guidance leads away from (1)."""
-        return _stack([self._condition(job.text) for job in jobs]), self._condition(self.spec.negative_prompt)
-
-    def _noise(self, unit: Unit, jobs: Sequence[Job]) -> Tensor:
-        """(B, C, h, w): every image's noise from its own seed, drawn on the CPU whatever the device."""
-        shape = self.model.latent_shape(unit.width, unit.height)
-        draws = [torch.randn(shape, generator=torch.Generator("cpu").manual_seed(job.seed)) for job in jobs]
-        return torch.stack(draws).to(self.spec.device)
-
-    def _condition(self, text: str) -> dict[str, Tensor]:
-        """A prompt's condition with a batch of 1: texts are encoded alone, so that they do not depend on others."""
-        if text not in self._conditions:
-            encoded = self.model.encode([text])
-            self._conditions[text] = {key: rows.to(self.spec.device) for key, rows in encoded.items()}
-            self._bytes += _bytes(self._conditions[text])
-            while self._bytes > KEPT_CONDITIONS and len(self._conditions) > 1:
-                self._bytes -= _bytes(self._conditions.popitem(last=False)[1])
-        self._conditions.move_to_end(text)
-        return self._conditions[text]
+    def _painter_of(self, name: str) -> Painter:
+        if self._painter is None or self._name != name:
+            self._painter = None  # before the next one is loaded: two may not fit
+            self._name, self._painter = name, Painter(self._load(name), self._store.manifest.spec)
+        return self._painter
 
 
 @contextmanager
@@ -186,56 +123,6 @@ def reproducible(threads: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
-
-
-class _Writer:
-    """Writes units in a thread of its own, one after another, while the next one is made."""
-
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
-        self._pool = ThreadPoolExecutor(max_workers=1)
-        self._queue: list[Future[None]] = []
-
-    def put(self, unit: Unit, pictures: Sequence[Picture], seconds: float, made: Made) -> None:
-        """Queue a unit; an earlier unit's error is raised here, and a slow disk waited for."""
-        self._queue.append(self._pool.submit(self._store.add, unit, pictures, seconds, made))
-        while len(self._queue) > QUEUED_UNITS or (self._queue and self._queue[0].done()):
-            self._queue.pop(0).result()
-
-    def __enter__(self) -> _Writer:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
-        if kind is None:
-            for future in self._queue:
-                future.result()
-
-
-def _filled(unit: Unit) -> list[Job]:
-    """As many jobs as a pass has places: a short unit repeats its last one."""
-    return [*unit.jobs, *[unit.jobs[-1]] * (unit.batch - len(unit.jobs))]
-
-
-def _finite(batch: Tensor) -> list[bool]:
-    """Of every entry of a batch, whether all its numbers are finite."""
-    found: list[bool] = batch.isfinite().flatten(1).all(1).tolist()
-    return found
-
-
-def _bytes(condition: Mapping[str, Tensor]) -> int:
-    return sum(rows.nbytes for rows in condition.values())
-
-
-def _stack(conditions: Sequence[Mapping[str, Tensor]]) -> Condition:
-    return {key: torch.cat([condition[key] for condition in conditions]) for key in conditions[0]}
-
-
-def _picture(rgb: Pixels, finite: bool, trace: Trace | None, told: bool) -> Picture:
-    """Judge an image by what it was before the cast to bytes: the cast turns NaN into 0 without a word."""
-    if not finite or (told and trace is None):
-        return Picture("nonfinite", None, None)
-    return Picture("constant" if (rgb == rgb[0, 0]).all() else "ok", np.ascontiguousarray(rgb), trace)
 
 
 def _failure(store: RunStore, unit: Unit, error: Exception) -> Failure:

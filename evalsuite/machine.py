@@ -34,6 +34,16 @@ def check_device(device: str) -> None:
         raise InputError(f"device {device}: there are {torch.cuda.device_count()}, counted from cuda:0")
 
 
+def use_gpu(local: int) -> None:
+    """Make ``cuda`` mean a GPU of this process's own, where there is one; of as many as there are, in turn.
+
+    Args:
+        local: place of this process among those of this machine, from 0.
+    """
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local % torch.cuda.device_count())
+
+
 def describe(device: str) -> Machine:
     """What of this machine can change the last bits of an image made on the device."""
     return Machine(device_class=_device_class(device), torch=torch.__version__)

@@ -67,6 +67,11 @@ Log = Annotated[
     str | None,
     option("--log", "Also to tensorboard, wandb, mlflow or module:attribute, with commas.", SHOWN, metavar="NAMES"),
 ]
+Gpus = Annotated[int | None, option("--gpus", "A process for each of N GPUs of this machine.", WHERE, metavar="N")]
+Shard = Annotated[
+    str | None,
+    option("--shard", "Make one part of N alone: 1/4, or array in a SLURM job array.", WHERE, metavar="I/N|array"),
+]
 DryRun = Annotated[bool, option("--dry-run", "Plan and estimate; write nothing.", SHOWN)]
 
 

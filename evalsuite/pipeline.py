@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,13 +10,16 @@ from shutil import disk_usage
 from typing import TYPE_CHECKING, Any
 
 from evalsuite.errors import Incomplete
+from evalsuite.machine import use_gpu
 from evalsuite.manifest import Manifest
 from evalsuite.prepare import Shelf, folder_of, prepare, with_metrics
 from evalsuite.progress import Progress, Silent
 from evalsuite.records import largest_bytes
 from evalsuite.scoring import Scoring
+from evalsuite.share import Share, share_of
 from evalsuite.spec import RunSpec
 from evalsuite.store import Finished, RunStore
+from evalsuite.team import is_last
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +42,7 @@ class Outcome:
         reasons: why, where it is known.
         manifest: what the run is; None for images that were made elsewhere.
         told: what the report says besides the rows; empty without scores. See `reports.write_all`.
+        speaks: whether this process has something to say; of a team, only the first one does.
     """
 
     folder: Path
@@ -50,6 +55,7 @@ class Outcome:
     reasons: Sequence[str] = ()
     manifest: Manifest | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
+    speaks: bool = True
 
     def check(self) -> None:
         """Raise Incomplete unless every image that should be there is."""
@@ -107,7 +113,14 @@ def score_folder(
     return outcome.rows
 
 
-def make(spec: RunSpec, *, scored: bool, progress: Progress | None = None, choose: Choose | None = None) -> Outcome:
+def make(
+    spec: RunSpec,
+    *,
+    scored: bool,
+    progress: Progress | None = None,
+    choose: Choose | None = None,
+    share: Share | None = None,
+) -> Outcome:
     """Make the images that are missing, and score all of them when asked to. Unlike `run`, it returns either way.
 
     Args:
@@ -115,14 +128,21 @@ def make(spec: RunSpec, *, scored: bool, progress: Progress | None = None, choos
         scored: whether to score and report.
         progress: told of the stages.
         choose: see `evalsuite.generate.generate`; None means everything.
+        share: of this process; None means what the launcher of this process says (`evalsuite.share`).
     """
     from evalsuite.generate import generate, reproducible
 
+    share = share_of(os.environ) if share is None else share
+    if not share.alone:
+        use_gpu(share.local)
     shelf, progress = Shelf(), progress or Silent()
     manifest = prepare(spec, shelf, progress)
-    with RunStore.create(folder_of(manifest), manifest) as store, reproducible(manifest.spec.threads or 1):
+    team, threads = not share.alone, manifest.spec.threads or 1
+    with RunStore.create(folder_of(manifest), manifest, team=team) as store, reproducible(threads):
         _warn_of_a_full_disk(store, progress)
-        failures = generate(store, lambda name: shelf.take(name, manifest.spec), progress, choose or tuple)
+        failures = generate(store, lambda name: shelf.take(name, manifest.spec), progress, choose or tuple, share)
+        if not share.leads and not (share.shard and is_last(store)):
+            return _part(store, share, failures, progress)
         if scored:
             return _score(store, progress, failures)
         return _outcome(store, store.images(), None, failures)
@@ -172,6 +192,19 @@ def _score(store: RunStore, progress: Progress, failures: Sequence[Failure], dev
     keep_scorecards(found, result, told, store.folder)
     publish(rows, lines, told, store.folder)
     return replace(outcome, told=told)
+
+
+def _part(store: RunStore, share: Share, failures: Sequence[Failure], progress: Progress) -> Outcome:
+    """What a process that does not score has to say: what it could not make."""
+    if share.shard:
+        planned = len(store.manifest.jobs)
+        made = sum(len(unit.jobs) for unit in store.manifest.units if store.has(unit))
+        progress.note(
+            f"{share.words} is done, {made} of {planned} images are here; the last shard scores them, or the same"
+            " command without --shard where the shards have folders of their own: put these together first"
+        )
+    missing = sum(len(failure.unit.jobs) for failure in failures) if share.shard else 0
+    return replace(_outcome(store, (), None, failures), missing=missing, speaks=share.shard)
 
 
 def _outcome(

@@ -40,7 +40,7 @@ class Finished(NamedTuple):
 
 
 class RunStore:
-    """An open run folder; this process has its lock until close().
+    """An open run folder; this process, or its team, has its lock until close().
 
     Attributes:
         folder: absolute path.
@@ -56,15 +56,22 @@ class RunStore:
             for name in FOLDERS:
                 refuse_link(folder / name)
                 (folder / name).mkdir(exist_ok=True)
-                sweep(folder / name)
-            sweep(folder)
-            for inner in _inner_folders(folder):
-                refuse_link(inner)
-                sweep(inner)
+            inner = list(_inner_folders(folder))
+            for path in inner:
+                refuse_link(path)
+            if lock.alone:  # else these are files that another process is writing
+                for path in (folder, *(folder / name for name in FOLDERS), *inner):
+                    sweep(path)
+        lock.share()
 
     @classmethod
-    def create(cls, folder: Path, manifest: Manifest) -> RunStore:
+    def create(cls, folder: Path, manifest: Manifest, *, team: bool = False) -> RunStore:
         """Start a run, or go on with the same one.
+
+        Args:
+            folder: where; may be missing.
+            manifest: what the run is.
+            team: whether other processes work on the same run.
 
         Raises:
             InputError: the folder cannot be written, is in use, holds something else, or another run.
@@ -73,9 +80,9 @@ class RunStore:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             strangers = [path.name for path in folder.iterdir() if not path.name.startswith((".lock", TEMPORARY))]
-            if strangers and "run.json" not in strangers:
+            if strangers and not (folder / "run.json").exists():
                 raise InputError(f"{folder} holds other things ({min(strangers)}): choose another --output-dir")
-            lock = FolderLock(folder)
+            lock = FolderLock(folder, team=team)
         except OSError as error:
             raise InputError(f"{folder} cannot be written: {error.strerror}; choose another --output-dir") from error
         try:
@@ -149,6 +156,10 @@ class RunStore:
     def pending(self) -> tuple[Unit, ...]:
         """Units of the plan still to be made, in the order of work: those without a sound record and sound files."""
         return tuple(unit for unit in self.manifest.units if self.record(unit) is None)
+
+    def has(self, unit: Unit) -> bool:
+        """Whether a unit's record is there; it is written last, so this is all that others of a team need to know."""
+        return self._record_path(unit).exists()
 
     def record(self, unit: Unit) -> UnitRecord | None:
         """A unit's record, its images' lengths and hashes checked; None when it is missing or anything is damaged."""

@@ -15,7 +15,8 @@ from backbones.dit import DiT
 from backbones.pipeline import LatentDiffusion
 from evalsuite import attention
 from evalsuite.errors import InputError
-from evalsuite.generate import Painter, generate
+from evalsuite.generate import generate
+from evalsuite.painter import Painter
 from evalsuite.prepare import Shelf, prepare
 from evalsuite.progress import Silent
 from evalsuite.spec import ATTENTION, RunSpec

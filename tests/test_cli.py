@@ -35,7 +35,7 @@ def run(words: Sequence[str], capsys: pytest.CaptureFixture[str], code: int = 0)
 def spec_of(words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> RunSpec:
     """The spec that a command line means."""
     seen: list[RunSpec] = []
-    monkeypatch.setattr(cli, "_make", lambda spec, *_: seen.append(spec))
+    monkeypatch.setattr("evalsuite.run_cli.make", lambda spec, *_: seen.append(spec))
     with pytest.raises(SystemExit) as caught:
         main(["run", *words])
     assert caught.value.code == 0

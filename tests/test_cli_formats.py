@@ -63,7 +63,7 @@ def test_a_dry_run_has_every_format(capsys: pytest.CaptureFixture[str], tmp_path
 )
 def test_models_have_commas_too(words: list[str], variable: str, monkeypatch: pytest.MonkeyPatch):
     seen: list[RunSpec] = []
-    monkeypatch.setattr(cli, "_make", lambda spec, *_: seen.append(spec))
+    monkeypatch.setattr("evalsuite.run_cli.make", lambda spec, *_: seen.append(spec))
     if variable:
         monkeypatch.setenv("EVALSUITE_MODEL", variable)
     with pytest.raises(SystemExit):

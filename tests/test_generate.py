@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from backbones.toy import COLOURS, GaussianWorld
-from evalsuite.generate import Painter, generate, reproducible
+from evalsuite.generate import generate, reproducible
 from evalsuite.manifest import Manifest
+from evalsuite.painter import Painter
 from evalsuite.plan import Unit, units
 from evalsuite.prepare import Shelf, prepare
 from evalsuite.progress import Silent
@@ -77,13 +78,14 @@ def test_a_prompt_is_encoded_once_whatever_the_sizes_and_images(tiny: Callable[.
 def test_encoded_prompts_are_kept_up_to_a_number_of_bytes(
     tiny: Callable[..., RunSpec], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("evalsuite.generate.KEPT_CONDITIONS", 3 * 512 * 4)  # three prompts of 512 fp32
+    monkeypatch.setattr("evalsuite.painter.KEPT_CONDITIONS", 3 * 512 * 4)  # three prompts of 512 fp32
     model = tiny_models.conv()
     manifest = prepare(tiny(), Shelf())
     painter = Painter(model, manifest.spec)
     for unit in manifest.units:
         painter.paint(unit)
-        assert len(painter._conditions) == 3
+        assert len(painter._conditions) <= 3
+    assert len(painter._conditions) == 3
     assert len(model.encoded) > 5
 
 

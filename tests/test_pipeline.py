@@ -53,7 +53,7 @@ def test_the_printed_command_makes_the_same_run(tiny: Callable[..., RunSpec], mo
     manifest = prepare(spec, Shelf())
     words = shlex.split(publish.command(manifest))
     seen: list[RunSpec] = []
-    monkeypatch.setattr(cli, "_make", lambda spec, *_: seen.append(spec))
+    monkeypatch.setattr("evalsuite.run_cli.make", lambda spec, *_: seen.append(spec))
     with pytest.raises(SystemExit):
         cli.main(words[1:])
     assert words[:2] == ["evalsuite", "run"]

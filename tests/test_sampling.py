@@ -11,9 +11,10 @@ import torch
 from backbones.protocol import PathSettings
 from backbones.sampler import guided_field, sample, timesteps
 from evalsuite.errors import InputError
-from evalsuite.generate import Painter, generate, reproducible
+from evalsuite.generate import generate, reproducible
 from evalsuite.image_set import of_run
 from evalsuite.manifest import Manifest
+from evalsuite.painter import Painter
 from evalsuite.pipeline import run
 from evalsuite.prepare import Shelf, prepare
 from evalsuite.progress import Silent

@@ -14,8 +14,9 @@ from torch import Tensor
 from backbones import tiling
 from evalsuite.decoding import decode, to_bytes
 from evalsuite.errors import InputError
-from evalsuite.generate import Painter, generate
+from evalsuite.generate import generate
 from evalsuite.options import spec_from
+from evalsuite.painter import Painter
 from evalsuite.plan import Machine, jobs, units
 from evalsuite.prepare import Shelf, prepare
 from evalsuite.progress import Silent

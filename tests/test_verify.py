@@ -16,7 +16,7 @@ import evalsuite
 from evalsuite import RunSpec, cli, machine, scorecard
 from evalsuite.digest import canonical, digest
 from evalsuite.errors import Incomplete, InputError
-from evalsuite.generate import Painter
+from evalsuite.painter import Painter
 from evalsuite.plan import Machine, Unit
 from evalsuite.records import Picture, pixel_sha256
 from evalsuite.store import encode_png

@@ -32,7 +32,7 @@ Place = tuple[str, int, int, int]  # prompt id, width, height, index from 0
 
 
 class ImageFolder:
-    """Implements `TextToImage` as far as a plan needs it; `evalsuite.generate.Painter` asks for `pictures` instead.
+    """Implements `TextToImage` as far as a plan needs it; `evalsuite.painter.Painter` asks for `pictures` instead.
 
     Its images have no trace, so what is read off sampling paths has no number. Sampler, steps, guidance and seeds of
     the run say nothing of them.

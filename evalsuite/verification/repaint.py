@@ -11,9 +11,10 @@ import numpy as np
 
 from evalsuite import machine
 from evalsuite.errors import Incomplete, InputError
-from evalsuite.generate import MEMORY, Painter, reproducible
+from evalsuite.generate import MEMORY, reproducible
 from evalsuite.images import BadImage, read_rgb
 from evalsuite.manifest import Manifest
+from evalsuite.painter import Painter
 from evalsuite.plan import Job, Unit
 from evalsuite.prepare import Shelf
 from evalsuite.progress import Progress

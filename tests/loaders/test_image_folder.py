@@ -11,7 +11,7 @@ from PIL import Image
 
 from evalsuite import models
 from evalsuite.errors import InputError
-from evalsuite.generate import Painter
+from evalsuite.painter import Painter
 from evalsuite.pipeline import generate_images, make
 from evalsuite.prepare import Shelf, prepare
 from evalsuite.records import pixel_sha256
