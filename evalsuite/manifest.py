@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from evalsuite import plan
 from evalsuite.digest import digest
 from evalsuite.errors import InputError
+from evalsuite.files import read_regular
 from evalsuite.plan import Job, Machine, Unit
 from evalsuite.sampling import DEFAULT, SHIFT, Sampling
 from evalsuite.spec import NOT_PIXELS, RunSpec
@@ -120,6 +122,20 @@ class Manifest:
             "versions": dict(self.versions),
         }
         return data | {"sha256": digest(data)}
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Of a run folder.
+
+        Raises:
+            InputError: it is none, or damaged.
+        """
+        path = folder / "run.json"
+        try:
+            text = read_regular(path)
+        except OSError as error:
+            raise InputError(f"{folder} is not a run folder: {path.name}: {error.strerror or error}") from error
+        return cls.from_json(text, str(path))
 
     @classmethod
     def from_json(cls, text: bytes, where: str) -> Manifest:

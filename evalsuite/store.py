@@ -4,6 +4,8 @@ run.json            what the run is (`manifest`)
 records/<key>.json  one per finished unit, written after its images
 images/xx/<sha>.png by the hash of their pixels
 failures/<key>.json why a unit could not be made; goes when it is
+seen.json           what the files were when they were last read and found sound (`seen`)
+.claims, .lock      who is making what (`claims`), and who is in the folder (`lock`)
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from evalsuite.manifest import Manifest
 from evalsuite.plan import Job, Unit
 from evalsuite.records import UNTOLD, ImageRecord, Made, Picture, Pixels, UnitRecord
 from evalsuite.samples import Sample
+from evalsuite.seen import Seen
 
 FOLDERS = ("records", "images", "failures", "features")
 
@@ -52,6 +55,7 @@ class RunStore:
         self.folder = folder
         self.manifest = manifest
         self._lock = lock
+        self._seen = Seen(folder)
         with disk_errors(f"make the folders of {folder}"):
             for name in FOLDERS:
                 refuse_link(folder / name)
@@ -87,7 +91,7 @@ class RunStore:
             raise InputError(f"{folder} cannot be written: {error.strerror}; choose another --output-dir") from error
         try:
             if (folder / "run.json").exists():
-                there = _read_manifest(folder)
+                there = Manifest.read(folder)
                 if differences := manifest.differences(there):
                     raise InputError(f"{folder} has another run: {differences}; choose another --output-dir")
             keep(folder / "run.json", json.dumps(manifest.to_json(), indent=1, ensure_ascii=False).encode())
@@ -104,7 +108,7 @@ class RunStore:
             InputError: not a run folder, damaged, or in use.
         """
         folder = folder.absolute()
-        manifest = _read_manifest(folder)
+        manifest = Manifest.read(folder)
         try:
             lock = FolderLock(folder)
         except OSError as error:
@@ -116,7 +120,8 @@ class RunStore:
             raise
 
     def close(self) -> None:
-        """Drop the lock; twice is harmless."""
+        """Keep what was found sound, and drop the lock; twice is harmless."""
+        self._seen.save()
         self._lock.release()
 
     def __enter__(self) -> RunStore:
@@ -155,19 +160,24 @@ class RunStore:
 
     def pending(self) -> tuple[Unit, ...]:
         """Units of the plan still to be made, in the order of work: those without a sound record and sound files."""
-        return tuple(unit for unit in self.manifest.units if self.record(unit) is None)
+        return tuple(u for u in self.manifest.units if not self._seen.holds(u.key) and self.record(u) is None)
 
     def has(self, unit: Unit) -> bool:
         """Whether a unit's record is there; it is written last, so this is all that others of a team need to know."""
         return self._record_path(unit).exists()
 
     def record(self, unit: Unit) -> UnitRecord | None:
-        """A unit's record, its images' lengths and hashes checked; None when it is missing or anything is damaged."""
+        """A unit's record; None when it is missing, or it or an image does not have the content it had."""
         try:
             record = records.decode(read_regular(self._record_path(unit)), unit)
         except OSError:
             return None
-        return record if record is not None and all(map(self._is_whole, record["images"])) else None
+        if record is None or self._seen.holds(unit.key):
+            return record
+        if not all(map(self._is_whole, record["images"])):
+            return None
+        self._seen.note(unit.key, _files(unit, record))
+        return record
 
     def images(self) -> tuple[Finished, ...]:
         """Every finished image, checked, sorted by job id."""
@@ -230,20 +240,16 @@ class RunStore:
         return len(data) == image["bytes"] and sha256(data).hexdigest() == image["file_sha256"]
 
 
+def _files(unit: Unit, record: UnitRecord) -> Iterator[str]:
+    yield f"records/{unit.key}.json"
+    yield from (image["file"] for image in record["images"] if image["file"] is not None)
+
+
 def encode_png(rgb: Pixels) -> bytes:
     """A lossless PNG of rgb (height, width, 3)."""
     buffer = BytesIO()
     Image.fromarray(rgb).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
-
-
-def _read_manifest(folder: Path) -> Manifest:
-    path = folder / "run.json"
-    try:
-        text = read_regular(path)
-    except OSError as error:
-        raise InputError(f"{folder} is not a run folder: {path.name}: {error.strerror or error}") from error
-    return Manifest.from_json(text, str(path))
 
 
 def _inner_folders(folder: Path) -> Iterator[Path]:

@@ -60,8 +60,8 @@ def fill(folder: Path, manifest: Manifest) -> None:
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Every file but the lock, with its time and content."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    """Every file but the lock and the memory of what was seen, with its time and content."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in (".lock", "seen.json")]
     return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from evalsuite.errors import InputError
-from evalsuite.files import read_regular
 from evalsuite.manifest import Manifest
+from evalsuite.seen import Seen
 from evalsuite.store import RunStore
 
 
@@ -18,6 +17,7 @@ class StillStore(RunStore):
         """Use `open` instead."""
         self.folder = folder
         self.manifest = manifest
+        self._seen = Seen(folder)
 
     @classmethod
     def open(cls, folder: Path) -> StillStore:
@@ -27,12 +27,7 @@ class StillStore(RunStore):
             InputError: not a run folder, or its run.json is damaged or was altered.
         """
         folder = folder.absolute()
-        path = folder / "run.json"
-        try:
-            text = read_regular(path)
-        except OSError as error:
-            raise InputError(f"{folder} is not a run folder: run.json: {error.strerror or error}") from error
-        return cls(folder, Manifest.from_json(text, str(path)))
+        return cls(folder, Manifest.read(folder))
 
     def close(self) -> None:
         """Nothing: there is no lock."""
