@@ -183,5 +183,8 @@ def _rows(header: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
 
 
 def csv_cell(value: object) -> object:
-    """Text that a spreadsheet does not take for a formula; numbers as they are."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    """Text without control characters that a spreadsheet does not take for a formula; numbers as they are."""
+    if not isinstance(value, str):
+        return value
+    text = clean(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

@@ -13,6 +13,7 @@ from made_cards import card
 
 from evalsuite import scorecard
 from evalsuite.cli import main
+from evalsuite.compare_text import csv_cell
 from evalsuite.scorecard import Scorecard
 
 
@@ -99,3 +100,11 @@ def test_judging_imports_nothing_heavy(command: list[str], environment: Mapping[
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert done.stdout == "True []\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [("a\x1b[31mb\x07", "ab"), ("=1+1", "'=1+1"), ("\t=1+1", "'=1+1"), ("a\nb", "a b"), ("-1", "'-1"), (-1.5, -1.5)],
+)
+def test_a_csv_cell_steers_neither_terminal_nor_spreadsheet(value: object, cell: object):
+    assert csv_cell(value) == cell

@@ -13,14 +13,17 @@ import tiny_models
 from PIL import Image
 
 import evalsuite
+from backbones.protocol import TextToImage
 from evalsuite import RunSpec, cli, machine, scorecard
 from evalsuite.digest import canonical, digest
 from evalsuite.errors import Incomplete, InputError
+from evalsuite.manifest import Manifest
 from evalsuite.painter import Painter
 from evalsuite.plan import Machine, Unit
+from evalsuite.progress import Silent
 from evalsuite.records import Picture, pixel_sha256
 from evalsuite.store import encode_png
-from evalsuite.verification.repaint import difference
+from evalsuite.verification.repaint import Place, difference, repaint
 from evalsuite.verify import Depth, Verification, verify
 
 ALL = Depth(scores=99, images=99)
@@ -200,6 +203,24 @@ def test_another_kind_of_machine_may_round_differently_and_no_more(folder: Path,
     assert results(verify(folder, replace(ALL, scores=0, psnr=90.0)))["pixels"] == "6 differ"
     perturbed(monkeypatch, 40, 2)
     assert results(verify(folder, Depth(scores=0, images=99)))["pixels"] == "6 differ"
+
+
+def test_the_kernel_of_the_run_is_asked_for_on_its_own_kind_of_machine_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+    first = Painter.__init__
+
+    def seen(painter: Painter, model: TextToImage, spec: RunSpec) -> None:
+        asked.append(spec.attention)
+        first(painter, model, replace(spec, attention="auto"))
+
+    monkeypatch.setattr(Painter, "__init__", seen)
+    manifest = Manifest.read(folder)
+    forced = replace(manifest, spec=replace(manifest.spec, attention="cudnn"))
+    for same in (True, False):
+        list(repaint(forced, manifest.units[:1], Place("cpu", 1, same, ""), Silent()))
+    assert asked == ["cudnn", "auto"]
 
 
 def test_the_likeness_of_two_images_in_closed_form():
