@@ -5,6 +5,7 @@ Letters: B batch, N heads, L tokens, H head width, D = N * H.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, NamedTuple
 
 import torch
@@ -15,6 +16,8 @@ from backbones.layers import RMSNorm
 
 Kind = Literal["softmax", "linear"]
 KINDS: tuple[Kind, ...] = ("softmax", "linear")
+Places = Literal["centred", "scaled", "corner"]
+PLACES: tuple[Places, ...] = ("centred", "scaled", "corner")
 
 
 class Rotation(NamedTuple):
@@ -24,15 +27,34 @@ class Rotation(NamedTuple):
     sin: Tensor
 
 
-def grid_positions(rows: int, columns: int, device: torch.device | None = None) -> Tensor:
-    """Return (row, column) of every token of a grid, row-major, centred on 0 and one unit apart: (L, 2).
+def grid_positions(
+    rows: int,
+    columns: int,
+    device: torch.device | None = None,
+    places: Places = "centred",
+    side: int = 0,
+) -> Tensor:
+    """Return (row, column) of every token of a grid, row-major: (L, 2).
 
-    Centred, so that a change of aspect ratio moves no token far from where training saw it, and so that
-    tokens without a place (text) can sit in the middle, at (0, 0).
+    At the square of training all three are the same.
+
+    Args:
+        rows: of the grid.
+        columns: likewise.
+        device: of the result.
+        places: "centred" on 0 and one unit apart, so that a change of aspect ratio moves no token far from where
+            training saw it, and tokens without a place (text) can sit in the middle, at (0, 0); "scaled" besides, so
+            that both axes span `side` units at any ratio; "corner", counted from the first token of the square of
+            training, as where nobody thought of aspect ratios: a longer axis runs past its end, a shorter one stops.
+        side: tokens along a side of the square of training; "centred" needs none.
     """
-    row = torch.arange(rows, dtype=torch.float32, device=device) - (rows - 1) / 2
-    column = torch.arange(columns, dtype=torch.float32, device=device) - (columns - 1) / 2
-    return torch.stack(torch.meshgrid(row, column, indexing="ij"), dim=-1).flatten(0, 1)  # (L, 2)
+    axes = []
+    for count in (rows, columns):
+        axis = (
+            torch.arange(count, dtype=torch.float32, device=device) - ((side if places == "corner" else count) - 1) / 2
+        )
+        axes.append(axis * (side / count) if places == "scaled" else axis)
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, 1)  # (L, 2)
 
 
 def axial_rotation(positions: Tensor, head_width: int, theta: float = 100.0) -> Rotation:
@@ -75,12 +97,17 @@ def linear_attention(q: Tensor, k: Tensor, v: Tensor, rotation: Rotation | None,
     Returns:
         (B, N, L, H) in the dtype of v.
     """
-    with torch.autocast(q.device.type, enabled=False):
+    with _exact(q.device.type):
         q, k = q.float().relu(), k.float().relu()
         turned_q, turned_k = (q, k) if rotation is None else (rotate(q, rotation), rotate(k, rotation))
         numerator = turned_q @ (turned_k.transpose(-1, -2) @ v.float())  # (B, N, L, H)
         denominator = q @ k.sum(dim=-2).unsqueeze(-1)  # (B, N, L, 1)
         return (numerator / (denominator + eps)).type_as(v)
+
+
+def _exact(device: str) -> AbstractContextManager[None]:
+    """No autocast; the meta device has none to begin with."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 class Attention(nn.Module):

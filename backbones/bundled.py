@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backbones.attention import Places
 from backbones.cards import Card, build, read_card
 from backbones.checkpoint import CheckpointError, load_into
 from backbones.dit import DiT, DiTConfig
 from backbones.pipeline import LatentDiffusion
 from backbones.text import TextConfig, TextEncoder, Tokenizer
 from backbones.unet import UNet, UNetConfig
-from backbones.vae import VAE, VAEConfig
+from backbones.vae import STRIDE, VAE, VAEConfig
 
 WEIGHTS = Path(__file__).parent / "weights"
+TRAINED = 256
+"""Pixels along a side of the squares among what the generators were trained on."""
 
 
-def dit() -> LatentDiffusion:
-    """Load the bundled diffusion transformer; raise ValueError if a file is missing or damaged."""
-    return load("dit")
+def dit(positions: Places = "centred") -> LatentDiffusion:
+    """Load the bundled diffusion transformer.
+
+    Args:
+        positions: where image tokens stand: "centred", as in training; "scaled" or "corner" is an ablation of the same
+            weights, not a network that was trained so. See `backbones.attention.grid_positions`.
+
+    Raises:
+        ValueError: a file is missing or damaged, or an unknown word.
+    """
+    return load("dit", positions=positions)
 
 
 def unet() -> LatentDiffusion:
@@ -25,13 +36,14 @@ def unet() -> LatentDiffusion:
     return load("unet")
 
 
-def load(name: str, folder: Path = WEIGHTS, vae: Path | None = None) -> LatentDiffusion:
+def load(name: str, folder: Path = WEIGHTS, vae: Path | None = None, positions: Places = "centred") -> LatentDiffusion:
     """Load `<folder>/<name>` and a VAE as one model, on the CPU in fp32.
 
     Args:
         name: of the denoiser's files, and of the model.
         folder: that holds them.
         vae: the VAE's safetensors file, with its card beside it; None means `<folder>/vae`.
+        positions: of a transformer's image tokens; see `dit`.
 
     Raises:
         ValueError: a file is missing, differs from its card's SHA-256, or does not fit its configuration.
@@ -42,6 +54,8 @@ def load(name: str, folder: Path = WEIGHTS, vae: Path | None = None) -> LatentDi
         raise CheckpointError(f"{folder / name}.json: the card lacks {', '.join(missing)}")
     denoiser, text = _denoiser(card), build(TextEncoder, TextConfig, card["text"])
     load_into(folder / f"{name}.safetensors", {"denoiser": denoiser, "text": text})
+    if isinstance(denoiser, DiT):
+        denoiser.place(positions, TRAINED // (STRIDE * denoiser.config.patch))
     tokenizer = Tokenizer(card["vocabulary"], text.config.length)
     place = folder / "vae.safetensors" if vae is None else vae
     return LatentDiffusion(name, denoiser, text, tokenizer, load_vae(place.parent, place.stem)).to("cpu")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from backbones.attention import Attention, Kind, Rotation, axial_rotation, grid_positions
+from backbones.attention import PLACES, Attention, Kind, Places, Rotation, axial_rotation, grid_positions
 from backbones.layers import RMSNorm, SwiGLU, TimeEmbedding, pad_to_multiple, patchify, unpatchify, zeroed
 
 
@@ -79,11 +79,19 @@ class Block(nn.Module):
 
 
 class DiT(nn.Module):
-    """Velocity of the rectified flow, for latents of any aspect ratio."""
+    """Velocity of the rectified flow, for latents of any aspect ratio.
+
+    Attributes:
+        config: what it was trained with.
+        places: where its image tokens stand, see `grid_positions`; anything but "centred" is an ablation.
+        side: tokens along a side of the square of training, for "scaled".
+    """
 
     def __init__(self, config: DiTConfig | None = None):
         super().__init__()
         self.config = config = config or DiTConfig()
+        self.places: Places = "centred"
+        self.side = 0
         width, values = config.width, config.latent_channels * config.patch**2
         self.time = TimeEmbedding(width)
         self.pooled = nn.Linear(config.text_width, width)
@@ -96,9 +104,24 @@ class DiT(nn.Module):
         self.final = zeroed(nn.Linear(width, 2 * width))
         self.head = zeroed(nn.Linear(width, values))
 
+    def place(self, places: Places, side: int) -> None:
+        """Stand the image tokens elsewhere than training did: the same weights, another position of each token.
+
+        Args:
+            places: one of PLACES.
+            side: tokens along a side of the square of training, at least 1.
+
+        Raises:
+            ValueError: an unknown word, or no such side.
+        """
+        if places not in PLACES or side < 1:
+            raise ValueError(f"positions {places!r} with side {side}: use one of {', '.join(PLACES)}, and 1 or more")
+        self.places, self.side = places, side
+
     def rotation(self, rows: int, columns: int, words: int, device: torch.device) -> Rotation:
         """Return the rotary angles of `words` text tokens at (0, 0) and of a rows x columns grid."""
-        place = F.pad(grid_positions(rows, columns, device), (0, 0, words, 0))  # (M+L, 2)
+        grid = grid_positions(rows, columns, device, self.places, self.side)
+        place = F.pad(grid, (0, 0, words, 0))  # (M+L, 2)
         return axial_rotation(place, self.config.width // self.config.heads, self.config.rope_theta)
 
     def forward(self, x: Tensor, t: Tensor, tokens: Tensor, pooled: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Recipes; never imported by the command line."""
