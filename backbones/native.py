@@ -33,9 +33,10 @@ from torch import Tensor
 
 from backbones import solvers, spacing
 from backbones.guidance import Guide, Guided, guide
+from backbones.native_field import velocities
 from backbones.noise import DynamicShift, FlowSchedule, NoiseSchedule
 from backbones.protocol import Condition, PathSettings
-from backbones.sampler import Field, Step
+from backbones.sampler import Field, Step, Velocity
 from backbones.schedule import Prediction, flow_velocity
 from backbones.spacing import Level, Spacing
 
@@ -171,15 +172,20 @@ class NativeModel(ABC):
     def velocity(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Predict e - x0 (B, C, h, w) at x of the rectified flow, t (B,) in [0, 1]; in the dtype of x.
 
-        x is scaled to the network's own, and t becomes a fractional native timestep, by interpolating the logarithm of
-        noise over data between training steps. Times before `native.times`, or after, are answered as the nearest of
-        these: there the network was not trained, or its prediction says nothing of the velocity.
+        Times outside `native.times` are answered as the nearest of these; see `native_field.velocities`.
         """
-        first, last = self.native.times
-        point = self.native.schedule.point(t.float().clamp(first, last))
-        own = self.native.schedule.scaled(x.float(), _column(t.float()))
-        output = self.raw(own, point.timestep, condition)
-        return flow_velocity(self.native.prediction, output, own, _column(point.a), _column(point.b)).to(x.dtype)
+        return velocities(self.native, guide(self.raw, condition, condition, 1.0), x, t).velocity
+
+    def flow_field(self, condition: Condition, null: Condition, guidance: float) -> Velocity:
+        """The field of our own samplers, guided as the network's own are: by `guide`, before it is read as velocities.
+
+        Args:
+            condition: of B prompts.
+            null: of the null prompt, with a batch of B or of 1; unused where guidance is 1.
+            guidance: 1 means none.
+        """
+        ask = self.guide(condition, null, guidance)
+        return lambda x, t: velocities(self.native, ask, x, x.new_full((len(x),), t))
 
     @property
     def samplers(self) -> tuple[str, ...]:
@@ -236,7 +242,3 @@ def walk(see: solvers.See, noise: Tensor, native: Native, settings: PathSettings
     if name == "euler":
         return solvers.euler(see, start, levels, native.prediction)
     return solvers.heun(see, start, levels, native.prediction, native.clip)
-
-
-def _column(t: Tensor) -> Tensor:
-    return t.reshape(-1, 1, 1, 1)

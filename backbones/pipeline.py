@@ -9,10 +9,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Self
+from typing import Self, TypeGuard
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backbones.dit import DiT
 from backbones.fingerprint import add_weights
@@ -21,6 +21,8 @@ from backbones.text import TextEncoder, Tokenizer
 from backbones.tiling import strips
 from backbones.unet import UNet
 from backbones.vae import STRIDE, VAE
+
+ABLATION = "trained with centred positions; an ablation of the same weights at inference, with positions"
 
 
 class LatentDiffusion:
@@ -51,6 +53,7 @@ class LatentDiffusion:
         self.attention = denoiser.config.attention if isinstance(denoiser, DiT) else "softmax"
         self.fingerprint = self._digest()
         self.latent_space = _latent_space(self.vae)
+        self.notes = (f"{ABLATION} {denoiser.places}",) if _is_moved(denoiser) else ()
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """Return (C, h, w) for an image of width x height pixels."""
@@ -69,6 +72,11 @@ class LatentDiffusion:
         tokens = condition["tokens"]
         u: Tensor = self.denoiser(x.to(tokens.dtype), t, tokens, condition["pooled"])
         return u.to(x.dtype)
+
+    @torch.no_grad()
+    def latents(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) in [0, 1] to normalised latents (B, C, H/8, W/8), the posterior's mean, fp32."""
+        return self.vae.normalise(self.vae.encode(images.float() * 2 - 1)[0])
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
@@ -102,8 +110,15 @@ class LatentDiffusion:
         digest = hashlib.sha256(json.dumps(self.tokenizer.vocabulary).encode())
         for key, part in parts.items():
             digest.update(json.dumps([key, type(part).__name__, asdict(part.config)], sort_keys=True).encode())
+            if _is_moved(part):
+                digest.update(f"{part.places} {part.side}".encode())
             add_weights(digest, part)
         return digest.hexdigest()
+
+
+def _is_moved(part: nn.Module) -> TypeGuard[DiT]:
+    """Whether image tokens stand elsewhere than in training."""
+    return isinstance(part, DiT) and part.places != "centred"
 
 
 def _latent_space(vae: VAE) -> str:

@@ -23,6 +23,7 @@ class TextToImage(Protocol):
         shift: float or None; the time shift that suits it where a run names none. None: its own samplers have none;
         samplers and path: see `OwnPath`, for a model whose users know it by a scheme of its own;
         strips: see `Tiled`, for a model that can decode images too large to be decoded whole;
+        latents: see `ReadsImages`, for a model that can be probed on given pictures (`evalsuite probe`);
         attention: "linear", for a model that attends in linear time. Without it, its attention is PyTorch's
             scaled_dot_product_attention, whose kernel the run may choose.
 
@@ -66,6 +67,18 @@ class Tiled(TextToImage, Protocol):
 
         Yields:
             What `decode` returns, in strips (B, 3, rows, W) from top to bottom; each is valid until the next one.
+        """
+        ...
+
+
+class ReadsImages(TextToImage, Protocol):
+    """A model that also turns pictures into latents, so that its denoiser can be asked about them."""
+
+    def latents(self, images: Tensor) -> Tensor:
+        """Turn images (B, 3, H, W), fp32 in [0, 1], into latents (B, C, h, w), fp32, as the denoiser sees them.
+
+        The posterior's mean where the encoder has a posterior: nothing is drawn. `decode` leads back to the images, as
+        well as the autoencoder can; sides are those that `latent_shape` takes.
         """
         ...
 

@@ -83,6 +83,10 @@ class GaussianWorld:
         mean = condition["mean"].to(x)[:, :, None, None]  # (B, 3, 1, 1)
         return gaussian_velocity(x, t, mean, self.deviation)
 
+    def latents(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) in [0, 1] to latents (B, 3, H/8, W/8): means of 8 x 8 blocks, to [-1, 1]."""
+        return F.avg_pool2d(images.float(), FACTOR) * 2 - 1
+
     def decode(self, latents: Tensor) -> Tensor:
         """Map latents (B, 3, h, w) to images (B, 3, 8h, 8w) with nearest neighbours."""
         return F.interpolate((latents.float() + 1) / 2, scale_factor=float(FACTOR), mode="nearest")

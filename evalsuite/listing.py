@@ -48,7 +48,7 @@ def show(name: str) -> list[Facts]:
     Raises:
         InputError: nothing has it, or the prompt file breaks a rule.
     """
-    found = [*_model(name), *_metric(name), *_prompts(name)]
+    found = [*_model(name), *_metric(name), *_probe(name), *_prompts(name)]
     if not found:
         known = [*models(), *metrics(), *prompt_sets()]
         near = get_close_matches(name, known, n=1)
@@ -98,6 +98,28 @@ def _metric(name: str) -> list[Facts]:
             "sources": ", ".join(card.sources),
         }
         for card in cards
+    ]
+
+
+def _probe(name: str) -> list[Facts]:
+    """Numbers of `evalsuite probe`: all of them by ``probe``, those of one kind by its id, with a field or without."""
+    from evalsuite.probe.quantities import QUANTITIES
+
+    better = {True: "higher", False: "lower", None: "neither"}
+    every = {quantity: [quantity.metric(field) for field in quantity.fields] for quantity in QUANTITIES.values()}
+    return [
+        {
+            "metric": quantity.metric("*"),
+            "title": quantity.title,
+            "meaning": quantity.meaning,
+            "fields": ", ".join(filter(None, quantity.fields)) or "none: it is the bank's own",
+            "unit": quantity.unit,
+            "better": better[quantity.higher_is_better],
+            "comparable": "the same bank" if quantity.of_one_space else "the same pictures, noise and times",
+            "command": "evalsuite probe",
+        }
+        for quantity, names in every.items()
+        if name in ("probe", f"probe_{quantity.key}", *names, *(metric.partition("@")[0] for metric in names))
     ]
 
 

@@ -13,7 +13,8 @@ The contract of a loader module is
         derive from `backbones.native.NativeModel`, which brings velocity, samplers and path. The fingerprint covers
         weights, configuration and arguments: `backbones.fingerprint`.
         A model may have `check_run(prompts, spec)`, which is called before anything is written, to refuse a run that it
-        cannot serve: sizes it lacks, guidance without a null class.
+        cannot serve: sizes it lacks, guidance without a null class. One that can be shown pictures has `latents`, see
+        `backbones.protocol.ReadsImages`.
     raises: InputError (one line: what, where, why, what to do) or another ValueError, such as CheckpointError.
 
 Weights are read with `evalsuite.loaders.tensors` or `backbones.checkpoint.load_into`, which check headers, sizes,

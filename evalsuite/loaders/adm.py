@@ -84,6 +84,10 @@ class ADMModel(NativeModel):
         output: Tensor = self.network(x.to(self.network.dtype), self.per_step * t.float(), labels)
         return output.to(x.dtype)
 
+    def latents(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) in [0, 1] to themselves in [-1, 1], fp32."""
+        return images.float() * 2 - 1
+
     def decode(self, latents: Tensor) -> Tensor:
         """Map (B, 3, H, W) in [-1, 1] to fp32, nominally in [0, 1]."""
         return (latents.float() + 1) / 2

@@ -103,6 +103,20 @@ class DiffusersModel(NativeModel):
         raise NotImplementedError
 
     @torch.no_grad()
+    def latents(self, images: Tensor) -> Tensor:
+        """See `backbones.protocol.ReadsImages`."""
+        config = self.vae.config
+        found = self.vae.encode(images.float() * 2 - 1)
+        z: Tensor = found.latent_dist.mode() if hasattr(found, "latent_dist") else found.latent  # AutoencoderDC's
+        mean, std = (config.get(key) for key in _MOMENTS)
+        if mean is not None and std is not None:
+            scaled: Tensor = (z - _channels(mean, z)) * config.scaling_factor / _channels(std, z)
+            return scaled
+        shift = config.get("shift_factor")
+        z = z if shift is None else z - shift
+        return z * float(config.scaling_factor)
+
+    @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """See `TextToImage`."""
         config = self.vae.config

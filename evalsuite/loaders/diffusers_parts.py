@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+import torch
 from torch import nn
 
 from backbones.checkpoint import read_shapes
@@ -83,6 +84,26 @@ def text_model(folder: Path, name: str, variant: str | None = None) -> nn.Module
         raise InputError(f"{folder}: text encoder {name} is not supported; known: {', '.join(TEXT_MODELS)}")
     config_of(folder)
     return _load(getattr(library("transformers"), name), folder, variant, strict=False, use_safetensors=True)
+
+
+def unfilled(package: Literal["diffusers", "transformers"], name: str, config: Mapping[str, Any]) -> Any:
+    """A component on the meta device, from its configuration alone: its shapes, without weights.
+
+    Args:
+        package: that has the class.
+        name: of the class; the caller knows it, it does not come from a file unchecked.
+        config: content of its config.json.
+
+    Raises:
+        InputError: the configuration does not make one; says why.
+    """
+    kind = getattr(library(package), name)
+    try:
+        with torch.device("meta"):
+            made = kind.from_config(dict(config)) if package == "diffusers" else kind(kind.config_class(**config))
+    except (ValueError, TypeError, RuntimeError, KeyError, AttributeError, ImportError) as error:
+        raise InputError(f"{name}: its configuration makes no network: {line_of(error)}") from error
+    return made.eval().requires_grad_(False)
 
 
 def tokenizer(folder: Path, name: str) -> Any:

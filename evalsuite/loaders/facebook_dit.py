@@ -84,6 +84,11 @@ class FacebookDiTModel(NativeModel):
         return output.to(x.dtype)
 
     @torch.no_grad()
+    def latents(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) in [0, 1] to latents (B, 4, H/8, W/8), fp32: the posterior's mean, scaled."""
+        return self.vae.encode(images)
+
+    @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Map latents (B, 4, h, w) to images (B, 3, 8h, 8w), fp32, nominally in [0, 1]."""
         return self.vae.decode(latents)

@@ -1,4 +1,4 @@
-"""What turns latents of Stable Diffusion's kind into images: an AutoencoderKL from a folder, or the bundled VAE."""
+"""What turns latents of Stable Diffusion's kind into images and back: an AutoencoderKL's folder, or the bundled VAE."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUNDLED = "bundled"
 
 
 class Decoder(nn.Module):
-    """Latents to images, in fp32: half precision overflows in decoders.
+    """Latents to images, and images to latents, in fp32: half precision overflows in decoders.
 
     Attributes:
         channels: of the latents.
@@ -33,6 +33,10 @@ class Decoder(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """Map normalised latents (B, C, h, w) to images (B, 3, H, W), fp32, nominally in [0, 1], not clamped."""
 
+    @abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) in [0, 1] to normalised latents (B, C, h, w), fp32: the posterior's mean."""
+
 
 class BundledDecoder(Decoder):
     """Our own VAE. It knows other latents than Stable Diffusion's: its pictures of those show the flow, no objects."""
@@ -44,6 +48,10 @@ class BundledDecoder(Decoder):
     def decode(self, latents: Tensor) -> Tensor:
         """See `Decoder`."""
         return (self.vae.decode(self.vae.denormalise(latents.float())) + 1) / 2
+
+    def encode(self, images: Tensor) -> Tensor:
+        """See `Decoder`."""
+        return self.vae.normalise(self.vae.encode(images.float() * 2 - 1)[0])
 
 
 class KLDecoder(Decoder):
@@ -62,6 +70,11 @@ class KLDecoder(Decoder):
         """See `Decoder`."""
         images: Tensor = self.vae.decode(latents.float() / self.scaling, return_dict=False)[0]
         return (images + 1) / 2
+
+    def encode(self, images: Tensor) -> Tensor:
+        """See `Decoder`."""
+        mean: Tensor = self.vae.encode(images.float() * 2 - 1).latent_dist.mode()
+        return mean * self.scaling
 
 
 def load_decoder(given: str, *, channels: int, factor: int, scaling: float) -> Decoder:
