@@ -14,9 +14,13 @@ import json
 import resource
 import subprocess
 import sys
-import time
+from collections.abc import Mapping
 from pathlib import Path
 
+import results
+from pairing import CLOCKS, environment, timed
+
+BENCHMARK = "decode_memory"
 GOAL = 1 / 8
 MIB = 2**20
 
@@ -47,18 +51,23 @@ def measure(side: int, tile: int | None) -> dict[str, float]:
     with torch.inference_mode():
         decode(model, torch.randn(1, *model.latent_shape(64, 64)), 64, 64, None)  # the libraries' own buffers
         latents = torch.randn(1, *model.latent_shape(side, side), generator=torch.Generator().manual_seed(0))
-        before, began = resident(), time.monotonic()
-        decode(model, latents, side, side, tile)
-    return {"side": side, "tile": tile or 0, "mib": (peak() - before) / MIB, "seconds": time.monotonic() - began}
+        before, timing = resident(), timed("decode", 0, lambda: decode(model, latents, side, side, tile))
+    mib = (peak() - before) / MIB
+    return {"side": side, "tile": tile or 0, "mib": mib, "cpu_s": timing.cpu_s, "wall_s": timing.wall_s}
 
 
 def apart(side: int, tile: int | None) -> dict[str, float]:
     """`measure` in a process of its own."""
     words = [sys.executable, __file__, "--only", str(side), "--tile", str(tile or 0)]
     found: dict[str, float] = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-    row = f"{side:>5}  {f'{tile} px' if tile else 'whole':>8}  {found['mib']:>7.0f} MiB  {found['seconds']:>6.1f} s"
+    row = f"{side:>5}  {f'{tile} px' if tile else 'whole':>8}  {found['mib']:>7.0f} MiB  {found['cpu_s']:>6.1f} CPU s"
     print(row, flush=True)
     return found
+
+
+def point(found: Mapping[str, float]) -> dict[str, float]:
+    """Of a curve: seconds at a side."""
+    return {"x": found["side"], **{clock: found[clock] for clock in CLOCKS}, "rounds": 1}
 
 
 def main() -> None:
@@ -73,17 +82,27 @@ def main() -> None:
     if given.only:
         print(json.dumps(measure(given.only, given.tile or None)))
         return
+    facts = environment() | {"threads": 1}
     whole = [apart(side, None) for side in sorted(given.sides)]
     tiled = apart(given.largest, given.tile)
     a, b = whole[-2:]
     slope = (b["mib"] - a["mib"]) / (b["side"] ** 2 - a["side"] ** 2)
     extrapolated = b["mib"] + slope * (given.largest**2 - b["side"] ** 2)
     ratio = tiled["mib"] / extrapolated
-    print(f"{given.largest:>5}  {'whole':>8}  {extrapolated:>7.0f} MiB  extrapolated")
+    guessed = "" if given.largest in given.sides else " (extrapolated by area)"
+    print(f"{given.largest:>5}  {'whole':>8}  {extrapolated:>7.0f} MiB{guessed}")
     print(f"tiled / whole at {given.largest}: {ratio:.3f}, goal {GOAL:.3f}: {'met' if ratio <= GOAL else 'NOT met'}")
-    if given.json:
-        found = {"whole": whole, "tiled": tiled, "extrapolated_mib": extrapolated, "ratio": ratio, "goal": GOAL}
-        given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    name = f"memory of decoding {given.largest} px in tiles, of that as a whole{guessed}"
+    figures = [
+        results.figure(BENCHMARK, name, ratio, "share", most=GOAL),
+        results.figure(BENCHMARK, f"memory of decoding {given.largest} px in tiles", tiled["mib"], "MiB"),
+        results.figure(BENCHMARK, f"time of decoding {given.largest} px in tiles", tiled["cpu_s"], "s", "cpu_s"),
+    ]
+    curves = [
+        results.curve(BENCHMARK, "one picture decoded", name, ("side, pixels", "seconds"), map(point, found))
+        for name, found in (("whole", whole), (f"in tiles of {given.tile}", [tiled]))
+    ]
+    results.write(given.json, BENCHMARK, facts, vars(given), (), figures, curves)
 
 
 if __name__ == "__main__":

@@ -9,21 +9,23 @@ covariance. The peers are also given those of the images for nothing; with few i
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pairing import environment, gemm_peak, median, paired, ratio
+import results
+from pairing import Timing, environment, gemm_peak, paired
 
 if TYPE_CHECKING:
     import numpy as np
 
     from evalsuite.moments import Moments
 
-PEERS = ("scipy sqrtm", "torch-fidelity", "torchmetrics")
+BENCHMARK = "frechet"
+SEEN = "ours, reference seen before"
+PEERS = {"scipy sqrtm": "scipy", "torch-fidelity": "torch_fidelity", "torchmetrics": "torchmetrics"}
 GOALS = {"full rank": {"scipy sqrtm": 8.0, "torch-fidelity": 2.0, "torchmetrics": 2.0}}
 FEW = {"torch-fidelity": 100.0, "torchmetrics": 100.0}
 
@@ -46,23 +48,35 @@ def draw(n: int, d: int, shift: float, seed: int, turn: np.ndarray) -> np.ndarra
 
 
 def peers(a: Moments, b: Moments) -> dict[str, Callable[[], float]]:
-    """The distance as others compute it from the same moments."""
-    import torch
-    from scipy.linalg import sqrtm
-    from torch_fidelity.metric_fid import fid_statistics_to_metric
-    from torchmetrics.image.fid import _compute_fid
+    """The distance as others compute it from the same moments; of the packages that are here."""
+    makers = {"scipy sqrtm": _scipy, "torch-fidelity": _torch_fidelity, "torchmetrics": _torchmetrics}
+    return {name: makers[name](a, b) for name, module in PEERS.items() if results.installed(module)}
 
-    tensors = [torch.from_numpy(x) for x in (a.mean, a.covariance, b.mean, b.covariance)]
-    statistics = [{"mu": m.mean, "sigma": m.covariance} for m in (a, b)]
 
-    def scipy_root() -> float:
+def _scipy(a: Moments, b: Moments) -> Callable[[], float]:
+    """As pytorch-fid and clean-fid do."""
+    from scipy.linalg import sqrtm  # type: ignore[import-untyped]
+
+    def distance() -> float:
         shift, root = a.mean - b.mean, sqrtm(a.covariance @ b.covariance)
         return float(shift @ shift + a.covariance.trace() + b.covariance.trace() - 2 * root.trace().real)
 
-    def torch_fidelity() -> float:
-        return float(fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"])
+    return distance
 
-    return dict(zip(PEERS, (scipy_root, torch_fidelity, lambda: float(_compute_fid(*tensors))), strict=True))
+
+def _torch_fidelity(a: Moments, b: Moments) -> Callable[[], float]:
+    from torch_fidelity.metric_fid import fid_statistics_to_metric
+
+    statistics = [{"mu": m.mean, "sigma": m.covariance} for m in (a, b)]
+    return lambda: float(fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"])
+
+
+def _torchmetrics(a: Moments, b: Moments) -> Callable[[], float]:
+    import torch
+    from torchmetrics.image.fid import _compute_fid
+
+    tensors = [torch.from_numpy(x) for x in (a.mean, a.covariance, b.mean, b.covariance)]
+    return lambda: float(_compute_fid(*tensors))
 
 
 def cases(d: int, full: int, few: list[int]) -> list[Case]:
@@ -82,7 +96,7 @@ def cases(d: int, full: int, few: list[int]) -> list[Case]:
 
     ours = {
         "ours": lambda: frechet_distance(whole, anew()),
-        "ours, reference seen before": lambda: frechet_distance(whole, reference),
+        SEEN: lambda: frechet_distance(whole, reference),
     }
     found = [Case("full rank", ours | peers(whole, reference), 1e-9)]
     for n in few:
@@ -92,35 +106,18 @@ def cases(d: int, full: int, few: list[int]) -> list[Case]:
     return found
 
 
-def measure(case: Case, rounds: int) -> dict[str, Any]:
+def measure(case: Case, rounds: int) -> tuple[list[results.Row], list[Timing]]:
     """Answers, and for the arms that gave the same one, times and ratios."""
+    about = results.Comparison(
+        BENCHMARK, case.name, "ours", measure="relative", tolerance=case.tolerance, variants=(SEEN,)
+    )
     answers = {name: arm() for name, arm in case.arms.items()}
     off = {name: abs(answer / answers["ours"] - 1) for name, answer in answers.items()}
-    same = {name: arm for name, arm in case.arms.items() if off[name] <= case.tolerance}
+    same = {name: arm for name, arm in case.arms.items() if about.same(off[name])}
     timings = paired(same, rounds, warm=0)  # the answers above were the warm-up
-    goals = GOALS.get(case.name, FEW)
-    lines = []
-    for name in case.arms:
-        line: dict[str, Any] = {"arm": name, "answer": answers[name], "relative_difference": off[name]}
-        if name in same:
-            line |= {"cpu_s": median(timings, name), "wall_s": median(timings, name, "wall_s")}
-            line |= {"cpu_ratio": asdict(ratio(timings, name, "ours")), "goal": goals.get(name)}
-        lines.append(line)
-    return {"case": case.name, "tolerance": case.tolerance, "arms": lines, "timings": [asdict(t) for t in timings]}
-
-
-def show(found: Mapping[str, Any]) -> None:
-    """A case as lines of text."""
-    print(f"{found['case']}: answers within {found['tolerance']:g} of ours")
-    for line in found["arms"]:
-        about = f"  {line['arm']:28} {line['answer']:.10g} ({line['relative_difference']:.1e} off)"
-        if "cpu_s" not in line:
-            print(f"{about}  DIFFERENT WORK, not timed")
-            continue
-        factor = line["cpu_ratio"]
-        span = "" if factor["low"] is None else f" ({factor['low']:.3g} to {factor['high']:.3g})"
-        goal = "" if line["goal"] is None else f", goal {line['goal']:g}"
-        print(f"{about}  {line['cpu_s']:.4f} CPU-s, {factor['value']:.3g} x ours{span}{goal}")
+    found = results.rows(about, timings, off, GOALS.get(case.name, FEW))
+    found += [results.not_run(about, name, module) for name, module in PEERS.items() if not results.installed(module)]
+    return found, [replace(timing, arm=f"{case.name}: {timing.arm}") for timing in timings]
 
 
 def main() -> None:
@@ -139,19 +136,18 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(args.threads)
-    packages = ("torch", "numpy", "scipy", "torch-fidelity", "torchmetrics")
-    report: dict[str, Any] = {"environment": environment(packages), "settings": vars(args) | {"json": None}}
-    report["gemm_gflops_fp64"] = gemm_peak(torch.float64, args.threads, args.peak_seconds)
-    report["cases"] = []
+    facts = environment(("torch", "numpy", "scipy", "torch-fidelity", "torchmetrics")) | {"threads": args.threads}
+    peak = gemm_peak(torch.float64, args.threads, args.peak_seconds)
+    rows: list[results.Row] = []
+    timings: list[Timing] = []
     for case in cases(args.dimensions, args.full, args.few):
-        report["cases"].append(measure(case, args.rounds))
-        show(report["cases"][-1])
+        found, times = measure(case, args.rounds)
+        results.show(found)
+        rows, timings = rows + found, timings + times
     # Cholesky d^3 / 3, two triangular products 4 d^3 / 3, eigenvalues 4 d^3 / 3.
-    seconds = report["cases"][0]["arms"][0]["cpu_s"]
-    report["share_of_gemm_peak"] = 3 * args.dimensions**3 / seconds / 1e9 / report["gemm_gflops_fp64"]
-    print(f"full rank runs at {report['share_of_gemm_peak']:.0%} of {report['gemm_gflops_fp64']:.0f} GFLOP/s in fp64")
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    rows[0]["share"] = results.Limit(3 * args.dimensions**3, peak, args.threads).share(rows[0])
+    print(f"full rank runs at {rows[0]['share']:.0%} of {peak:.0f} GFLOP/s in fp64")
+    results.write(args.json, BENCHMARK, facts, vars(args), rows, timings=timings)
 
 
 if __name__ == "__main__":

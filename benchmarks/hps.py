@@ -9,20 +9,22 @@ two makes a checkpoint of a ViT-H-14 in three formats, 10 GB on disk for as long
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import open_clip
+import results
 import torch
-from pairing import Timing, environment, gemm_peak, median, paired, ratio
+from pairing import Timing, environment, gemm_peak, median, paired
 from PIL import Image
+from results import Comparison
 from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -30,12 +32,14 @@ from evalsuite.encoders import hps, hpsv2_backend
 from evalsuite.encoders.assign import build
 from evalsuite.images import read_rgb
 
+BENCHMARK = "hps"
 PROMPT = "A photo of a cat on a red sofa"
 TOLERANCE = 1e-6  # of a raw cosine in fp32
 OURS, PATHS, LIST, LOOP = "evalsuite", "hpsv2.score(path) each", "hpsv2.score([paths])", "hpsv2 benchmark loop"
 READY, READY_HALF, BUILD, RELOAD = "evalsuite fp32 file", "evalsuite fp16 file", "hpsv2 constructor", "hpsv2 reload"
-FIRST = ", one image"
 GOALS = {PATHS: 3.5, LIST: 2.0}
+LARGE, READY_GOAL = "ViT-H-14", 1.0  # seconds
+PACKAGES = ("torch", "torchvision", "open_clip_torch", "hpsv2", "safetensors", "pillow")
 PEER_BATCH = 20
 
 
@@ -47,6 +51,14 @@ class Files:
     half: Path
     theirs: Path
     images: tuple[str, ...] = ()
+
+
+class Found(NamedTuple):
+    """Of one part of this benchmark."""
+
+    rows: list[results.Row]
+    figures: list[results.Row]
+    timings: list[Timing]
 
 
 class Peer:
@@ -121,29 +133,34 @@ def ours(encoder: hps.HPSEncoder, images: Sequence[str]) -> list[float]:
     return scores
 
 
-def compare_scoring(files: Files, architecture: str, rounds: int, threads: int) -> dict[str, Any]:
+def scoring(files: Files, architecture: str, rounds: int, threads: int) -> Found:
     """Scores of all arms, then their times."""
     hps.ARCHITECTURE = architecture
     encoder, peer = hps.load(files.ours, "random:0", "v2.1"), Peer(architecture, files.theirs)
     paths = list(files.images)
+    case = f"{architecture}, {len(paths)} images"
+    about = Comparison(BENCHMARK, case, OURS, "image", len(paths), "cosine", TOLERANCE)
     arms: dict[str, Callable[[], list[float]]] = {
         OURS: lambda: ours(encoder, paths),
         PATHS: lambda: [score for path in paths for score in peer.score(path)],
         LIST: lambda: peer.score(paths),
         LOOP: lambda: peer.loop(paths),
     }
-    differences = same_work({name: arm() for name, arm in arms.items()}, OURS)
-    timings = paired(arms, rounds)
-    found = summary(timings, OURS, differences, len(paths))
+    differences = apart({name: arm() for name, arm in arms.items()}, OURS)
+    same = {name: arm for name, arm in arms.items() if about.same(differences[name])}
+    timings = paired(same, rounds, warm=0)  # the scores above were the warm-up
     with FlopCounterMode(display=False) as counter:
         encoder.texts([PROMPT])
         encoder.images(torch.zeros(len(paths), 3, 224, 224, dtype=torch.uint8))
-    rate = counter.get_total_flops() / median(timings, OURS, "wall_s") / 1e9
     peak = gemm_peak(torch.float32, threads, seconds=3.0)
-    return found | {"gflop_per_s": rate, "gemm_gflop_per_s": peak, "of_gemm": rate / peak}
+    limit = results.Limit(counter.get_total_flops() / len(paths), peak, threads)
+    rows = results.rows(about, timings, differences, GOALS, limit=limit)
+    # The peer does more than these products: it reads the prompt for every image.
+    rows = [row if row["arm"] == OURS else row | {"share": None} for row in rows]
+    return Found(rows, [], timings)
 
 
-def compare_readiness(files: Files, architecture: str, rounds: int) -> dict[str, Any]:
+def readiness(files: Files, architecture: str, rounds: int) -> Found:
     """How long until a checkpoint, which is in memory's file cache, is ready, and until a first image is seen.
 
     A mapped file is read where it is first used, so ready alone would flatter ours.
@@ -161,48 +178,32 @@ def compare_readiness(files: Files, architecture: str, rounds: int) -> dict[str,
         return peer.model
 
     images: dict[str, Callable[[], list[float]]] = {
-        READY + FIRST: lambda: see(build(architecture, files.ours)),
-        RELOAD + FIRST: lambda: see(reloaded()),
+        READY: lambda: see(build(architecture, files.ours)),
+        RELOAD: lambda: see(reloaded()),
     }
-    differences = same_work({name: arm() for name, arm in images.items()}, READY + FIRST)
-    arms: dict[str, Callable[[], object]] = {
+    differences = apart({name: arm() for name, arm in images.items()}, READY)
+    loads: dict[str, Callable[[], object]] = {
         READY: lambda: build(architecture, files.ours),
         READY_HALF: lambda: build(architecture, files.half),
         BUILD: lambda: peer.construct(architecture),
         RELOAD: peer.reload,
     }
-    return summary(paired(arms | images, rounds), READY, differences, 1)
+    ready = Comparison(BENCHMARK, f"{architecture} ready", READY, "load", variants=(READY_HALF,))
+    first = Comparison(BENCHMARK, f"{architecture} ready, one image", READY, "load", 1, "feature", TOLERANCE)
+    # One pairing for both, in turn.
+    timings = paired({f"{first.case}: {k}": arm for k, arm in images.items()} | dict(loads), rounds, warm=0)
+    seen = [replace(t, arm=t.arm.removeprefix(f"{first.case}: ")) for t in timings if t.arm not in loads]
+    found = results.rows(ready, [t for t in timings if t.arm in loads]) + results.rows(first, seen, differences)
+    seconds = median(timings, READY)
+    name = f"{architecture}: checkpoint ready, files cached"
+    goal = READY_GOAL if architecture == LARGE else None
+    return Found(found, [results.figure(BENCHMARK, name, seconds, "s", "cpu_s", most=goal)], timings)
 
 
-def same_work(results: Mapping[str, Sequence[float]], reference: str) -> dict[str, float]:
-    """Largest difference from the reference's result, by arm; stops where one did other work."""
-    expected = np.array(results[reference])
-    differences = {name: float(np.abs(np.array(result) - expected).max()) for name, result in results.items()}
-    for name, difference in differences.items():
-        if difference > TOLERANCE:
-            raise SystemExit(f"different work: {name} is {difference:.1e} from {reference}, more than {TOLERANCE:g}")
-    return differences
-
-
-def summary(timings: Sequence[Timing], ours: str, differences: Mapping[str, float], images: int) -> dict[str, Any]:
-    """Medians per image and ratios, printed and returned."""
-    rows = {}
-    for arm in dict.fromkeys(timing.arm for timing in timings):
-        cpu, wall = (median(timings, arm, clock) / images for clock in ("cpu_s", "wall_s"))
-        slower = None if arm == ours else ratio(timings, arm, ours)
-        slower_wall = None if arm == ours else ratio(timings, arm, ours, "wall_s")
-        said = "" if slower is None else f"  x {slower}"
-        apart = f"  {differences[arm]:.1e} apart" if arm in differences else ""
-        print(f"{arm:32} {1e3 * cpu:9.1f} CPU ms {1e3 * wall:9.1f} wall ms{said}{apart}")
-        rows[arm] = {
-            "cpu_s": cpu,
-            "wall_s": wall,
-            "ratio_cpu": slower and asdict(slower),
-            "ratio_wall": slower_wall and asdict(slower_wall),
-            "difference": differences.get(arm),
-            "goal": GOALS.get(arm),
-        }
-    return {"arms": rows, "timings": [asdict(timing) for timing in timings]}
+def apart(answers: Mapping[str, Sequence[float]], reference: str) -> dict[str, float]:
+    """Largest difference from the reference's answer, by arm."""
+    expected = np.array(answers[reference])
+    return {name: float(np.abs(np.array(answer) - expected).max()) for name, answer in answers.items()}
 
 
 def main() -> None:
@@ -213,26 +214,29 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--architecture", default="ViT-B-32", help="of part one")
-    parser.add_argument("--ready", default="ViT-H-14", help="architecture of part two; empty to leave it out")
+    parser.add_argument("--ready", default=LARGE, help="architecture of part two; empty to leave it out")
     parser.add_argument("--folder", type=Path, help="for the temporary files")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     warnings.simplefilter("ignore")  # of old names that hpsv2 uses
-    packages = ("torch", "torchvision", "open_clip_torch", "hpsv2", "safetensors", "pillow")
-    found: dict[str, Any] = {"settings": {k: str(v) for k, v in vars(args).items()}, **environment(packages)}
+    facts = environment(PACKAGES) | {"threads": args.threads}
+    if not results.installed(hpsv2_backend.PACKAGE):
+        about = Comparison(BENCHMARK, args.architecture, OURS)
+        results.write(args.json, BENCHMARK, facts, vars(args), [results.not_run(about, LIST, hpsv2_backend.PACKAGE)])
+        return
+    parts = []
     with TemporaryDirectory(dir=args.folder) as folder:
         made = make_weights(args.architecture, Path(folder))
-        files = Files(made.ours, made.half, made.theirs, make_images(Path(folder), args.images, args.side))
-        print(f"{args.architecture}, {args.images} images of {args.side} px, per image:")
-        found["scoring"] = compare_scoring(files, args.architecture, args.rounds, args.threads)
-        print(f"{OURS}: {found['scoring']['of_gemm']:.0%} of the matrix products' limit, decoding included")
+        images = make_images(Path(folder), args.images, args.side)
+        parts.append(scoring(replace(made, images=images), args.architecture, args.rounds, args.threads))
     if args.ready:
         with TemporaryDirectory(dir=args.folder) as folder:
-            print(f"{args.ready}, until the weights are ready:")
-            found["readiness"] = compare_readiness(make_weights(args.ready, Path(folder)), args.ready, args.rounds)
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+            parts.append(readiness(make_weights(args.ready, Path(folder)), args.ready, args.rounds))
+    rows, figures, timings = (list(chain.from_iterable(kind)) for kind in zip(*parts, strict=True))
+    results.show(rows)
+    results.show_figures(figures)
+    results.write(args.json, BENCHMARK, facts, vars(args), rows, figures, timings=timings)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ CONTENDED_LOAD = 0.5
 """One-minute load average before the start from which wall times are not to be trusted."""
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
 RESAMPLES = 4000
+LEAST_PRODUCTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,16 @@ def paired(arms: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1)
     timings = []
     for number in range(rounds):
         order = list(arms)[:: 1 if number % 2 == 0 else -1]
-        timings += [_timed(name, number, arms[name]) for name in order]
+        timings += [timed(name, number, arms[name]) for name in order]
     return timings
+
+
+def timed(name: str, number: int, arm: Callable[[], object]) -> Timing:
+    """Time one call."""
+    gc.collect()
+    wall, cpu = time.perf_counter(), _cpu_seconds()
+    arm()
+    return Timing(name, number, time.perf_counter() - wall, _cpu_seconds() - cpu)
 
 
 def ratio(timings: Sequence[Timing], slow: str, fast: str, clock: Clock = "cpu_s", seed: int = 0) -> Ratio:
@@ -88,7 +97,12 @@ def ratio(timings: Sequence[Timing], slow: str, fast: str, clock: Clock = "cpu_s
     slow_s, fast_s = ({t.round: getattr(t, clock) for t in timings if t.arm == arm} for arm in (slow, fast))
     if not slow_s or slow_s.keys() != fast_s.keys():
         raise ValueError(f"{slow} has rounds {sorted(slow_s)}, {fast} has {sorted(fast_s)}")
-    logs = [math.log(slow_s[number] / fast_s[number]) for number in sorted(slow_s)]
+    return of_rounds([slow_s[number] / fast_s[number] for number in sorted(slow_s)], seed)
+
+
+def of_rounds(quotients: Sequence[float], seed: int = 0) -> Ratio:
+    """The median of one positive quotient per round; its interval is that of `ratio`."""
+    logs = [math.log(quotient) for quotient in quotients]
     value, n = math.exp(statistics.median(logs)), len(logs)
     if n < 3:
         return Ratio(value, None, None, n)
@@ -104,7 +118,11 @@ def median(timings: Sequence[Timing], arm: str, clock: Clock = "cpu_s") -> float
 
 
 def gemm_peak(dtype: torch.dtype, threads: int, seconds: float = 10.0, n: int = 2048) -> float:
-    """Fastest product of two n x n matrices seen in this many seconds, in GFLOP/s: the denominator of efficiency."""
+    """Fastest product of two n x n matrices seen in this many seconds, in GFLOP/s: the denominator of efficiency.
+
+    By wall time, or by CPU time per thread where that is less: on a busy machine a product waits, and a limit read off
+    the wall alone would be too low.
+    """
     import torch
 
     before = torch.get_num_threads()
@@ -112,13 +130,16 @@ def gemm_peak(dtype: torch.dtype, threads: int, seconds: float = 10.0, n: int = 
     try:
         a, b = (torch.ones(n, n, dtype=dtype) for _ in range(2))
         out = torch.empty(n, n, dtype=dtype)
-        best, stop = math.inf, time.perf_counter() + seconds
+        best, count = math.inf, 0
         with torch.inference_mode():
             torch.mm(a, b, out=out)
-            while (start := time.perf_counter()) < stop:
+            stop = time.perf_counter() + seconds
+            while (start := time.perf_counter()) < stop or count < LEAST_PRODUCTS:
+                cpu = time.process_time()
                 torch.mm(a, b, out=out)
-                best = min(best, time.perf_counter() - start)
-        return 2 * n**3 / best / 1e9 if best < math.inf else math.nan
+                taken = time.perf_counter() - start, (time.process_time() - cpu) / threads
+                best, count = min(best, *taken), count + 1
+        return 2 * n**3 / best / 1e9
     finally:
         torch.set_num_threads(before)
 
@@ -137,13 +158,6 @@ def environment(packages: Iterable[str] = ("torch", "numpy", "pillow")) -> dict[
         "contended": load > CONTENDED_LOAD,
         "packages": {name: _version(name) for name in packages},
     }
-
-
-def _timed(name: str, number: int, arm: Callable[[], object]) -> Timing:
-    gc.collect()
-    wall, cpu = time.perf_counter(), _cpu_seconds()
-    arm()
-    return Timing(name, number, time.perf_counter() - wall, _cpu_seconds() - cpu)
 
 
 def _cpu_seconds() -> float:
