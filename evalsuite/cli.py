@@ -14,7 +14,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from evalsuite.aspects_cli import aspects
 from evalsuite.compare_cli import compare
+from evalsuite.cost_cli import cost
+from evalsuite.doctor_cli import doctor
 from evalsuite.errors import Incomplete, InputError
 from evalsuite.gate_cli import baseline, gate
 from evalsuite.options import (
@@ -32,9 +35,11 @@ from evalsuite.options import (
     Threads,
     option,
 )
+from evalsuite.probe_cli import probe
 from evalsuite.report_cli import report
 from evalsuite.run_cli import generate, run
 from evalsuite.stats_cli import stats
+from evalsuite.sweep_cli import sweep
 from evalsuite.verify_cli import regenerate, verify
 from evalsuite.vote_cli import vote
 from evalsuite.weights_cli import weights
@@ -59,9 +64,14 @@ app.add_typer(baseline, name="baseline")
 app.command()(run)
 app.command()(generate)
 app.command()(compare)
+app.command()(aspects)
+app.command()(cost)
+app.command()(probe)
+app.command()(sweep)
 app.command()(gate)
 app.command()(report)
 app.command()(verify)
+app.command()(doctor)
 app.command()(regenerate)
 
 

@@ -69,11 +69,11 @@ def score_made(made: Made, scoring: Scoring, *, progress: Progress | None = None
     progress = progress or Silent()
     found = prompt_set(made.prompts, progress) if made.prompts else None
     device, threads = scoring.place()
-    spec = _settled(made, scoring, found)
+    spec = settings_of(made, scoring, found)
     folder = read_folder(made.folder, found.prompts if found else None, num_images=made.num_images, progress=progress)
     name = made.name or made.folder.resolve().name
     out = _output(made, name, found)
-    images = _image_set(name, folder, out)
+    images = image_set_of(name, folder, out)
     check_prompts(map(wanted, spec.metrics), images)
     with disk_errors(f"make {out}"):
         out.mkdir(parents=True, exist_ok=True)
@@ -120,8 +120,12 @@ def _score(
     return Outcome(images.folder, context["title"], images.models, rows, notes, count, lost, told=context)
 
 
-def _settled(made: Made, scoring: Scoring, found: PromptSet | None) -> RunSpec:
-    """What to compute. The bundled scorer says little about pictures of another world: it must be named."""
+def settings_of(made: Made, scoring: Scoring, found: PromptSet | None) -> RunSpec:
+    """What to compute. The bundled scorer says little about pictures of another world: it must be named.
+
+    Raises:
+        InputError: nothing to score against, an unknown metric, or weights or a reference that are not here.
+    """
     names = scoring.metrics or _default(made, scoring, found)
     if scoring.reference is None and (lacking := [name for name in names if _family(name).compares]):
         raise InputError(f"{lacking[0]} compares with real images: name them with --reference DIR or FILE.npz")
@@ -165,7 +169,8 @@ def _says_prompts(folder: Path) -> bool:
     return any(folder.glob("*/metadata.jsonl"))
 
 
-def _image_set(name: str, folder: FolderImages, out: Path) -> ImageSet:
+def image_set_of(name: str, folder: FolderImages, out: Path) -> ImageSet:
+    """The images of a folder as those of a model of this name; features go to ``out``."""
     expected = sorted((_expected(name, image) for image in folder.entries), key=lambda image: str(image.about["id"]))
     has_prompts = all(image.prompt is not None for image in folder.entries)
     return ImageSet((name,), tuple(expected), out, {}, has_prompts)

@@ -146,13 +146,16 @@ def _flag(field: str) -> str:
 
 
 def takes_a_spec(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `spec_from` before its own; it gets the spec they make as ``spec``."""
+    """Give a command the options of `spec_from` before its own; it gets the spec they make as ``spec``.
+
+    An option that the command has under the same name stands in the place of the shared one, and is the command's.
+    """
     shared = _parameters(spec_from)
     own = {name: value for name, value in _parameters(command).items() if name != "spec"}
 
     @wraps(command)
     def with_options(**given: Any) -> None:
-        spec = spec_from(**{name: given.pop(name) for name in shared})
+        spec = spec_from(**{name: given.pop(name) for name in shared if name not in own})
         command(spec=spec, **given)
 
     together = shared | own

@@ -50,7 +50,7 @@ def show(sections: Iterable[Section], data: Any, form: Form) -> None:
         if number:
             display.write("")
         if form is Form.md:
-            display.write(_markdown(section))
+            display.write(to_markdown(section))
         else:
             _table(section)
 
@@ -67,7 +67,8 @@ def _table(section: Section) -> None:
         display.write(plain(note))
 
 
-def _markdown(section: Section) -> str:
+def to_markdown(section: Section) -> str:
+    """A section as Markdown, without a new line at its end."""
     from reports.text import markdown
 
     parts = [f"### {markdown(section.title)}"] if section.title else []

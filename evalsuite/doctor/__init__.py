@@ -1,0 +1,1 @@
+"""Whether what evalsuite rests on is sound: this machine, and the metrics themselves."""
