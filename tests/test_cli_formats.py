@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from evalsuite import cli
 from evalsuite.cli import main
 from evalsuite.errors import InputError
 from evalsuite.pipeline import make, rescore
