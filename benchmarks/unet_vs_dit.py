@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 PUBLISHED = Path(__file__).parent.parent / "reports" / "published" / "unet-vs-dit"
 RATIOS = "1:1,3:2,2:3,16:9,9:16"
 CORNER = "dit?positions=corner"
-KEPT = (".md", ".csv", ".png", ".svg")
+KEPT = (".csv", ".png", ".svg")
 ABOUT = """# The bundled U-Net against the bundled DiT
 
 Same data, text encoder, loss, optimiser, steps, and parameters within 1.2 %. **There is one training seed of each**, so
@@ -33,12 +33,23 @@ are those of the bundled scorer on the bundled world, and are not comparable wit
 
 
 class Step(NamedTuple):
-    """A command, its page's heading, and what of its folder is kept."""
+    """A command and its page.
+
+    Attributes:
+        name: of its folder.
+        title: of its page.
+        words: the command.
+        pictures: that the first page shows.
+        lead: heading of the section that the first page repeats, empty for what comes before any, None for nothing.
+        kept: endings of the files that are published beside the page.
+    """
 
     name: str
     title: str
     words: tuple[str, ...]
     pictures: tuple[str, ...] = ()
+    lead: str | None = None
+    kept: tuple[str, ...] = KEPT
 
 
 def steps(work: Path, prompts: int) -> list[Step]:
@@ -53,17 +64,18 @@ def steps(work: Path, prompts: int) -> list[Step]:
     made = ("run", *models, "--model", CORNER, "--prompts", "held-out", "--limit", str(prompts), "--aspects", RATIOS)
     grid = ("--guidance", "1,2,4,7", "--steps", "5,10,20", "--prompts", "smoke", "--aspects", "1:1")
     return [
-        Step("run", "Images and scores", (*made, "--threads", "1", "--output-dir", run)),
+        Step("run", "Images and scores", (*made, "--threads", "1", "--output-dir", run), kept=("scores.csv",)),
         Step("compare", "dit minus unet, image by image", ("compare", *two)),
-        Step("aspects", "By aspect ratio", ("aspects", run), ("aspects.png",)),
+        Step("aspects", "By aspect ratio", ("aspects", run), ("aspects.png",), ""),
         Step(
             "probe",
             "The velocity field",
             ("probe", "dit", "unet", "--threads", "1"),
             ("bank-curves.png", "path-curves.png", "difference-curves.png"),
+            "dit minus unet",
         ),
         Step("cost", "What it costs", ("cost", "dit", "unet", "--sizes", "256,512,1024,4096"), ("cost.png",)),
-        Step("sweep", "Where the best setting lies", ("sweep", *models, *grid, "--threads", "1"), ("front.png",)),
+        Step("sweep", "Where the best setting lies", ("sweep", *models, *grid, "--threads", "1"), ("front.png",), ""),
         Step("doctor", "What the metrics see", ("doctor", f"{run}:dit", "--metrics"), ("doctor.png",)),
     ]
 
@@ -89,9 +101,17 @@ def keep(step: Step, work: Path, out: Path, page: str) -> None:
     target = out / step.name
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted((work / step.name).glob("*")):
-        if path.suffix in KEPT and path.is_file():
+        if path.name.endswith(step.kept) and path.is_file():
             shutil.copyfile(path, target / path.name)
-    (target / "README.md").write_text(f"`{said(step.words)}`\n\n{page.strip()}\n", encoding="utf-8")
+    shown = (line for line in page.strip().splitlines() if _is_there(line, target))
+    text = "\n".join([f"`{said(step.words)}`", "", *shown])
+    (target / "README.md").write_text(re.sub(r"\n{3,}", "\n\n", text) + "\n", encoding="utf-8")
+
+
+def _is_there(line: str, folder: Path) -> bool:
+    """Whether a line is no picture, or one that is published."""
+    picture = re.match(r"!\[.*\]\((.+)\)$", line)
+    return picture is None or (folder / picture[1]).exists()
 
 
 def verdict(found: Mapping[str, Any]) -> Iterable[str]:
@@ -99,10 +119,20 @@ def verdict(found: Mapping[str, Any]) -> Iterable[str]:
     whole = [difference for difference in found["differences"] if difference["slice"] == "all"]
     yield f"**{found['headline']}**"
     yield ""
-    yield from (f"- {difference['sentence']}" for difference in whole)
+    yield from (f"- `{difference['metric']}`: {difference['sentence']}" for difference in whole)
 
 
-def page(steps: Sequence[Step], compared: Mapping[str, Any], prompts: int) -> str:
+def lead(step: Step, page: str) -> list[str]:
+    """The part of a page that the first page repeats, without its headings and pictures."""
+    if step.lead is None:
+        return []
+    parts = re.split(r"^## (.*)$", page, flags=re.MULTILINE)
+    sections = {"": parts[0]} | dict(zip(parts[1::2], parts[2::2], strict=True))
+    lines = [line for line in sections[step.lead].splitlines() if not line.startswith(("# ", "![", "`evalsuite "))]
+    return ["", "\n".join(lines).strip()]
+
+
+def page(steps: Sequence[Step], compared: Mapping[str, Any], prompts: int, out: Path) -> str:
     """The page that leads to all others."""
     lines = [
         ABOUT,
@@ -114,6 +144,7 @@ def page(steps: Sequence[Step], compared: Mapping[str, Any], prompts: int) -> st
     lines += verdict(compared)
     for step in steps:
         lines += ["", f"## {step.title}", "", f"`{said(step.words)}`: [{step.name}]({step.name}/README.md)"]
+        lines += lead(step, (out / step.name / "README.md").read_text(encoding="utf-8"))
         lines += [line for name in step.pictures for line in ("", f"![{name}]({step.name}/{name})")]
     lines += ["", "Made by `python benchmarks/unet_vs_dit.py`.", ""]
     return "\n".join(lines)
@@ -133,7 +164,7 @@ def main() -> None:
             keep(step, args.work, args.out, perform(step, args.work))
     words = [sys.executable, "-m", "evalsuite", *found[1].words, "--format", "json"]
     compared = json.loads(subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout)
-    (args.out / "README.md").write_text(page(found, compared, args.prompts), encoding="utf-8")
+    (args.out / "README.md").write_text(page(found, compared, args.prompts, args.out), encoding="utf-8")
 
 
 if __name__ == "__main__":
