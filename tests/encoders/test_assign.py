@@ -55,7 +55,7 @@ def features(model: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
 
 def assert_same_features(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
     for found, expected in zip(features(ours), features(theirs), strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)  # fp32; the two attend by other kernels
 
 
 def test_a_built_network_equals_open_clips_constructor_with_the_same_weights(

@@ -26,7 +26,14 @@ def test_the_server_prints_its_address_saves_and_stops_cleanly(
 ):
     words = [sys.executable, "-m", "evalsuite", "vote", *runs, "--rater", "ann", "--votes", "votes"]
     process = subprocess.Popen(
-        words, env=dict(environment), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        words,
+        env=dict(environment),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts background jobs deaf to SIGINT, and children inherit that; so does a test run from one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     url, _, token = process.stdout.readline().strip().partition("#")
