@@ -9,7 +9,7 @@ from evalsuite.options import DEFAULTS, HOW, WHERE, As, DryRun, Format, Quiet, o
 from evalsuite.spec import RunSpec
 
 if TYPE_CHECKING:
-    from evalsuite.sweep.plan import Plan
+    from evalsuite.sweep.plan import Ask, Plan
     from evalsuite.sweep.run import Sweep
 
 WHICH = "Which is best"
@@ -77,24 +77,13 @@ def sweep(
 
     Images are shared with `evalsuite run`, whose folders they are in. Repeat the command to go on after a stop.
     """
-    spec.validate()
-    from dataclasses import replace
-
-    from evalsuite.compare_cli import parts
+    lists = {"guidance": guidance, "steps": steps, "sampler": sampler}
+    asked = _asked(spec, lists, output_dir, metric=metric, against=against.value, by=by, budget=budget)
     from evalsuite.progress import shown
-    from evalsuite.sweep.budget import seconds_of
-    from evalsuite.sweep.grid import Grid
+    from evalsuite.sweep.plan import plan
 
-    grid = Grid.read({"guidance": guidance, "steps": steps, "sampler": sampler}, spec)
-    grid.specs(spec)  # what is out of range is said before anything is loaded
-    limit = None if budget is None else seconds_of(budget)
-    kinds = parts(by or "none")
-    spec = spec if output_dir is None else replace(spec, output_dir=output_dir)
-    from evalsuite.sweep.plan import Ask, plan
-
-    ask = Ask(spec=spec, grid=grid, metric=metric, against=against.value, by=kinds, budget=limit)
     with shown(quiet) as progress:
-        planned = plan(ask, progress)
+        planned = plan(asked, progress)
         if not dry_run:
             from evalsuite.sweep.publish import publish
             from evalsuite.sweep.run import sweep as make
@@ -108,11 +97,39 @@ def sweep(
     found.check()
 
 
+def _asked(
+    spec: RunSpec,
+    lists: dict[str, str | None],
+    output_dir: str | None,
+    *,
+    metric: str | None,
+    against: str,
+    by: str | None,
+    budget: str | None,
+) -> Ask:
+    """What the options mean; what is wrong with them is said before anything is loaded."""
+    spec.validate()
+    from dataclasses import replace
+
+    from evalsuite.compare_cli import parts
+    from evalsuite.sweep.budget import seconds_of
+    from evalsuite.sweep.grid import Grid
+
+    grid = Grid.read(lists, spec)
+    grid.specs(spec)
+    limit, kinds = None if budget is None else seconds_of(budget), parts(by or "none")
+    from evalsuite.sweep.plan import Ask
+
+    spec = spec if output_dir is None else replace(spec, output_dir=output_dir)
+    return Ask(spec=spec, grid=grid, metric=metric, against=against, by=kinds, budget=limit)
+
+
 def _show_plan(planned: Plan, form: Format) -> None:
     import csv
     import sys
 
     from evalsuite import sections
+    from evalsuite.compare_text import csv_cell
     from evalsuite.sweep import dry_run
 
     costs = dry_run.estimate_points(planned)
@@ -120,7 +137,7 @@ def _show_plan(planned: Plan, form: Format) -> None:
     if form is Format.csv:
         lines = csv.DictWriter(sys.stdout, list(data["points"][0]), lineterminator="\n")
         lines.writeheader()
-        lines.writerows(data["points"])
+        lines.writerows({name: csv_cell(value) for name, value in point.items()} for point in data["points"])
     else:
         sections.show(dry_run.sections(planned, costs), data, sections.Form(form.value))
 

@@ -119,8 +119,8 @@ def _dress(plot: Any, panel: Mapping[str, Any], axes: Mapping[str, str]) -> None
     )
     plot.set_xlabel(_cut(axes["x"]), parse_math=False)
     plot.set_ylabel(_cut(axes["y"]), parse_math=False)
-    plot.margins(0.09)
     plot.set_xlim(*_limits(panel["points"]))
+    plot.set_ylim(*_heights(panel["points"]))
     plot.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
     plot.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     plot.xaxis.set_minor_locator(NullLocator())
@@ -138,6 +138,14 @@ def _limits(points: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
     low, high = min(point["cost_low"] for point in points), max(point["cost_high"] for point in points)
     room = max((high / low) ** 0.1, 4 / 3)
     return low / room, high * room
+
+
+def _heights(points: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
+    """Of the values and their intervals, with room for labels."""
+    ends = [point[end] for point in points for end in ("low", "value", "high") if point[end] is not None]
+    low, high = min(ends), max(ends)
+    room = 0.09 * (high - low) or 0.09 * abs(high) or 1.0
+    return low - room, high + room
 
 
 def _explain(

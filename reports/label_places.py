@@ -48,10 +48,7 @@ def place_labels(plot: Any, points: Sequence[Mapping[str, Any]], colours: Mappin
         colours: of models.
         size: of the font, in points.
     """
-    from matplotlib.patheffects import withStroke
-
-    figure, halo = plot.figure, [withStroke(linewidth=2.5, foreground="white")]
-    pixels = figure.dpi / 72
+    pixels = plot.figure.dpi / 72
     middles = [plot.transData.transform((point["cost"], point["value"])) for point in points]
     taken = [Box(x - MARK * pixels, y - MARK * pixels, x + MARK * pixels, y + MARK * pixels) for x, y in middles]
     edge = plot.get_window_extent()
@@ -64,11 +61,7 @@ def place_labels(plot: Any, points: Sequence[Mapping[str, Any]], colours: Mappin
     for i in order:
         point, (x, y) = points[i], middles[i]
         main = point["taken"] or point["on_front"]
-        text = plot.text(
-            0, 0, clean(point["label"])[:LONGEST], fontsize=size, color=colours[point["model"]], transform=None,
-            fontweight="bold" if main else "normal", alpha=1.0 if main else 0.7, parse_math=False, zorder=5,
-            path_effects=halo,
-        )  # fmt: skip
+        text = _written(plot, point, main, colours[point["model"]], size)
         extent = text.get_window_extent()
         box, cost = _best(x, y, extent.width, extent.height, pixels, taken, frame)
         if cost > 0 and not main:
@@ -78,6 +71,17 @@ def place_labels(plot: Any, points: Sequence[Mapping[str, Any]], colours: Mappin
         text.set_transform(plot.transAxes)  # holds at any resolution
         text.set_verticalalignment("bottom")
         taken.append(box)
+
+
+def _written(plot: Any, point: Mapping[str, Any], main: bool, colour: str, size: float) -> Any:
+    """A label at the corner of the figure; white around it keeps it apart from lines."""
+    from matplotlib.patheffects import withStroke
+
+    return plot.text(
+        0, 0, clean(point["label"])[:LONGEST], fontsize=size, color=colour, transform=None,
+        fontweight="bold" if main else "normal", alpha=1.0 if main else 0.7, parse_math=False, zorder=5,
+        path_effects=[withStroke(linewidth=2.5, foreground="white")],
+    )  # fmt: skip
 
 
 def _steps(points: Sequence[Mapping[str, Any]], middles: Sequence[Any], model: str) -> list[Box]:

@@ -17,6 +17,8 @@ from evalsuite.sweep.state import Drop, Rung
 
 MARGIN = 1.1
 """Of a predicted time: a machine is not always as fast as it was."""
+TURNS = 4
+"""In which points without a limit are made: a machine that is busy for a while is so for all of them."""
 Made = Literal["all", "short", "failed"]
 
 
@@ -102,6 +104,11 @@ def firsts(points: int, units: int) -> list[int]:
     return list(dict.fromkeys(math.ceil(units / 2**k) for k in range(halvings + 1)))
 
 
+def turns(start: int, stop: int, most: int) -> list[int]:
+    """Units after each of a few turns of about equal length; with a limit one turn, so that the best point is first."""
+    return sorted({start + math.ceil((stop - start) * turn / most) for turn in range(1, most + 1)})
+
+
 def halve(races: Sequence[Race], save: Callable[[], None]) -> bool:
     """Run all races, rung by rung, within the time that is left.
 
@@ -110,7 +117,7 @@ def halve(races: Sequence[Race], save: Callable[[], None]) -> bool:
         save: called when something was settled.
 
     Returns:
-        Whether they are over: False where time ran out.
+        Whether they are over: False where time ran out, or is not enough to finish one point of each.
     """
     if not all(race.first for race in races):
         if _left(races) < math.inf and not all(_look(race) for race in races):
@@ -121,7 +128,8 @@ def halve(races: Sequence[Race], save: Callable[[], None]) -> bool:
         if not all(_climb(race) for race in going):
             return False
         ranks = {race.model: _rank(race) for race in going}
-        _drop(going, ranks)
+        if not _drop(going, ranks):
+            return False
         save()
     return True
 
@@ -149,15 +157,15 @@ def _left(races: Sequence[Race]) -> float:
 
 
 def _look(race: Race) -> bool:
-    """Make and score a first unit of the cheapest point, so that the others' prices can be told from it."""
+    """Make what the smallest first rung has, of every point, and score one: any race has that, and it tells prices."""
     for point in race.points:
-        made = race.lab.make(point, 1)
-        if made == "all":
-            race.lab.measure(point, 1)
-            return True
+        made = race.lab.make(point, firsts(len(race.points), race.units)[-1])
         if made == "short":
             return False
-        _fail(race, point)
+        if made == "failed":
+            _fail(race, point)
+    if race.alive:
+        race.lab.measure(race.alive[0], firsts(len(race.points), race.units)[-1])
     return True
 
 
@@ -173,13 +181,13 @@ def _settle_first(races: Sequence[Race]) -> None:
 
 def _climb(race: Race) -> bool:
     """Make the next rung's units of every point that is still in; False where time ran out."""
-    count = race.next
-    for point in list(race.alive):
-        made = race.lab.make(point, count)
-        if made == "short":
-            return False
-        if made == "failed":
-            _fail(race, point)
+    for count in turns(race.reached, race.next, 1 if race.lab.left() < math.inf else TURNS):
+        for point in list(race.alive):
+            made = race.lab.make(point, count)
+            if made == "short":
+                return False
+            if made == "failed":
+                _fail(race, point)
     return True
 
 
@@ -194,16 +202,19 @@ def _rank(race: Race) -> dict[str, Place | None]:
     }
 
 
-def _drop(races: Sequence[Race], ranks: Mapping[str, Mapping[str, Place | None]]) -> None:
-    """Keep as many points as time allows when later rungs halve them, the same number dropped in every race."""
-    most = max(len(race.alive) for race in races)
-    for gone in range(max(most, 1)):
+def _drop(races: Sequence[Race], ranks: Mapping[str, Mapping[str, Place | None]]) -> bool:
+    """Keep as many points as there is time for if later rungs halve them; False where there is none for a single one.
+
+    The same number is dropped in every race.
+    """
+    for gone in range(max(len(race.alive) for race in races) or 1):
         kept = {race.model: list(ranks[race.model])[: max(1, len(race.alive) - gone)] for race in races}
         prices = [chain(race, kept[race.model], race.next, race.counts[len(race.rungs) + 1 :]) for race in races]
         if MARGIN * sum(prices) <= max(_left(races), 0.0):  # what is there already is free
-            break
-    for race in races:
-        _end_rung(race, ranks[race.model], kept[race.model])
+            for race in races:
+                _end_rung(race, ranks[race.model], kept[race.model])
+            return True
+    return False
 
 
 def _end_rung(race: Race, places: Mapping[str, Place | None], kept: Sequence[str]) -> None:

@@ -65,7 +65,7 @@ class Sweep:
             own = [line for line in self.lines if line.point.model == model and line.status == "compared"]
             if not any(line.units == len(line.point.units) for line in own):
                 raise Incomplete(
-                    f"the budget is spent before any point of {model} has all its images; repeat the command with a"
+                    f"the budget ends before any point of {model} has all its images; repeat the command with a"
                     " larger --budget, or without one: what is made is kept"
                 )
 
@@ -120,7 +120,7 @@ def _run(plan: Plan, state: State, budget: Budget, progress: Progress) -> Sweep:
     _warn_of_a_full_disk(plan, bench, progress)
     try:
         bench.counting = budget.limit is not None
-        halve(races, save)
+        state.stopped = state.stopped or not halve(races, save)
         bench.counting = False
         cost = cost_of(bench.timings, plan.axes.against)
         lines = numbered([line for race in races for line in lines_of(race, plan.of(race.model), bench, cost)])

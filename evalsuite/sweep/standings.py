@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from evalsuite.sweep.bench import Bench
@@ -54,27 +54,22 @@ def _fates(race: Race, points: dict[str, Point], bench: Bench) -> dict[str, tupl
 
 
 def _compared(race: Race, points: dict[str, Point], bench: Bench) -> tuple[int, list[str]]:
-    """Units, and the points that have them and are still in."""
-
-    def having(count: int) -> list[str]:
-        return [name for name in race.alive if not bench.missing(points[name], 0, count)]
-
+    """Units, and the points that are compared on them."""
     if race.reached == race.units:
         return race.units, list(race.alive)
-    for count in _levels(race):
-        if names := having(count):
-            return count, names
+    made = {name: _made(points[name], bench) for name in race.alive}
+    for least in (race.units, 1):
+        if names := [name for name, count in made.items() if count >= least]:
+            return min(made[name] for name in names), names
     return 0, []
 
 
-def _levels(race: Race) -> Iterator[int]:
-    """What may have been reached: everything, else what all that are still in have, else the first rung, a unit."""
-    yield race.units
-    if race.reached:
-        yield race.reached
-    elif race.first:
-        yield race.first
-    yield 1
+def _made(point: Point, bench: Bench) -> int:
+    """Units of a point that are there, from the first without a gap."""
+    count = 0
+    while count < len(point.units) and not bench.missing(point, count, count + 1):
+        count += 1
+    return count
 
 
 def _line(point: Point, status: Status, why: str, units: int, bench: Bench, cost: Cost) -> Line:

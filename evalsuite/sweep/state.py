@@ -63,6 +63,7 @@ class State:
         first: model to the units of its first rung, once that is settled.
         rungs: those that are over.
         failed: point's id to why it cannot be made.
+        stopped: whether the budget was not enough for more.
     """
 
     identity: str
@@ -74,6 +75,7 @@ class State:
     first: dict[str, int] = field(default_factory=dict)
     rungs: list[Rung] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    stopped: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -86,6 +88,7 @@ class State:
             "scoring_seconds": self.scoring,
             "first_units": self.first,
             "failed": self.failed,
+            "stopped": self.stopped,
             "rungs": [
                 {
                     "model": rung.model,
@@ -167,6 +170,7 @@ def _state(data: Mapping[str, Any]) -> State:
         scoring=None if scoring is None else float(scoring),
         first={str(model): int(units) for model, units in data["first_units"].items()},
         failed={str(point): str(why) for point, why in data["failed"].items()},
+        stopped=bool(data["stopped"]),
         rungs=[
             Rung(
                 str(rung["model"]),

@@ -103,7 +103,8 @@ def _caveats(found: Sweep) -> Iterator[str]:
         yield f"{said} {len(out)} of {len(found.lines)} points were left behind." if out else said
     stopped = [line.number for line in found.lines if line.status == "stopped"]
     if stopped:
-        yield f"Stopped by the budget: {_list(stopped)}."
+        yield f"The budget was spent before these points were made as far as the others: {_list(stopped)}."
+    yield from _odd_times(found)
     short = [line for line in found.lines if line.status == "compared" and line.units < len(line.point.units)]
     if short:
         yield f"No point has all its images: compared on {short[0].images} of each; repeat with a larger --budget."
@@ -113,9 +114,26 @@ def _caveats(found: Sweep) -> Iterator[str]:
             yield f"{name}For reference, the measured front bends most at point {one.lines[one.knee.bend].number}."
 
 
+def _odd_times(found: Sweep) -> Iterator[str]:
+    """Where more steps of the same kind took less time: the machine was not equally busy."""
+    if found.plan.axes.against != "seconds":
+        return
+    timed = [(line, line.cost.value) for line in found.lines if line.cost is not None]
+    for less, seconds in timed:
+        for more, fewer in timed:
+            (model, sampler, steps, guided), other = less.point.same_work, more.point.same_work
+            if other == (model, sampler, other[2], guided) and steps < other[2] and seconds > fewer:
+                yield (
+                    f"Do not rely on the seconds: point {less.number} has fewer steps than point {more.number} and took"
+                    " longer, so the machine was not equally busy. --against passes needs no clock."
+                )
+                return
+
+
 def left_behind(found: Sweep) -> list[str]:
     """Why points are out of the comparison."""
-    return [f"{line.number} ({line.point.name}) {line.status} {line.why}" for line in found.lines if line.why]
+    out = [line for line in found.lines if line.status in ("dropped", "failed")]
+    return [f"{line.number} ({line.point.name}) {line.status} {line.why}" for line in out]
 
 
 def _cheaper(one: Front) -> bool:

@@ -11,7 +11,7 @@ from sweep_parts import Clock
 from evalsuite.sweep.bench import Made
 from evalsuite.sweep.budget import Budget
 from evalsuite.sweep.front import Place
-from evalsuite.sweep.halving import MARGIN, Race, chain, counts, firsts, halve
+from evalsuite.sweep.halving import MARGIN, Race, chain, counts, firsts, halve, turns
 
 
 class Fake:
@@ -89,6 +89,26 @@ def test_without_a_limit_every_point_gets_everything_in_one_rung():
     assert (one.first, len(saved)) == (9, 2)
 
 
+def test_without_a_limit_points_take_turns_and_with_one_each_is_finished_first():
+    assert turns(0, 9, 4) == [3, 5, 7, 9]
+    assert turns(0, 2, 4) == [1, 2]
+    assert turns(4, 8, 1) == [8]
+    for budget, most in ((None, 3), (10_000.0, 9 - firsts(12, 9)[-1])):
+        lab = Fake(GRID, budget)
+        at_once: list[int] = []
+        make = lab.make
+
+        def noted(point: str, count: int, lab: Fake = lab, make=make, at_once: list[int] = at_once) -> Made:
+            before = lab.made[point]
+            made = make(point, count)
+            at_once.append(lab.made[point] - before)
+            return made
+
+        lab.make = noted
+        halve([race(lab, 9)], lambda: None)
+        assert max(at_once) == most
+
+
 def test_the_expected_cost_is_the_sum_over_rungs_of_which_each_halves_the_points():
     lab = Fake(dict.fromkeys("abcdefgh", (2.0, 0.0)), 100)
     one = race(lab, 8)
@@ -99,7 +119,7 @@ def test_the_expected_cost_is_the_sum_over_rungs_of_which_each_halves_the_points
 
 
 def test_the_first_rung_is_the_largest_whose_race_there_is_time_for():
-    for budget, first in ((2.0 * 64 * MARGIN + 2.1, 8), (2.0 * (32 + 16) * MARGIN + 2.1, 4), (60, 1), (3, 1)):
+    for budget, first in ((2.0 * 64 * MARGIN + 2.1, 8), (2.0 * (32 + 16) * MARGIN + 2.1, 4), (60, 1), (3, 0)):
         lab = Fake({name: (2.0, float(ord(name))) for name in "abcdefgh"}, budget)
         one = race(lab, 8)
         halve([one], lambda: None)

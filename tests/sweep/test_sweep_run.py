@@ -189,6 +189,29 @@ def test_a_finished_race_is_replayed_and_a_larger_budget_goes_on(asked: Callable
     assert Counting.rows == sum(point.passes * point.images for point in more.plan.points)
 
 
+def test_a_budget_that_is_spent_stays_spent_and_is_told_in_the_same_bytes(
+    asked: Callable[..., Ask], clock: sweep_parts.Clock
+):
+    found = published(asked(budget=0.3), budget=limited(clock))
+    before, made = files(found.plan.folder), Counting.rows
+    with pytest.raises(Incomplete):
+        found.check()
+    again = published(asked(budget=0.3), budget=limited(clock))
+    assert Counting.rows == made
+    assert files(again.plan.folder) == before
+
+
+def test_all_points_that_have_anything_are_compared_on_what_all_of_them_have(
+    asked: Callable[..., Ask], clock: sweep_parts.Clock
+):
+    once = sum(point.passes for point in plan(asked()).points) * 2 * 0.01  # a unit of every point
+    found = run(asked(budget=once + 0.05), budget=limited(clock))
+    assert [line.status for line in found.lines] == ["compared"] * 6
+    assert {line.images for line in found.lines} == {2}
+    with pytest.raises(Incomplete, match="before any point of sweep_parts:counting has all its images"):
+        found.check()
+
+
 def test_images_that_are_there_cost_a_budget_nothing(asked: Callable[..., Ask], clock: sweep_parts.Clock):
     run(asked())
     clock.now = 0.0
