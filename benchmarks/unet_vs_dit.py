@@ -103,7 +103,8 @@ def keep(step: Step, work: Path, out: Path, page: str) -> None:
     for path in sorted((work / step.name).glob("*")):
         if path.name.endswith(step.kept) and path.is_file():
             shutil.copyfile(path, target / path.name)
-    shown = (line for line in page.strip().splitlines() if _is_there(line, target))
+    anywhere = page.replace(f"{work}{os.sep}", "")
+    shown = (line for line in anywhere.strip().splitlines() if _is_there(line, target))
     text = "\n".join([f"`{said(step.words)}`", "", *shown])
     (target / "README.md").write_text(re.sub(r"\n{3,}", "\n\n", text) + "\n", encoding="utf-8")
 

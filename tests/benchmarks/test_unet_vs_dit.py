@@ -26,12 +26,11 @@ def test_a_page_keeps_its_small_files_and_shows_no_picture_that_is_not_there(tmp
     work.mkdir(parents=True)
     for name in ("a.png", "b.csv", "c.bin", "d.md"):
         (work / name).write_bytes(b"1")
-    unet_vs_dit.keep(
-        Step("x", "X", ("x", "y")), tmp_path / "work", tmp_path / "out", "![a](a.png)\n\n![gone](gone.png)\n\ntext\n"
-    )
+    page = f"![a](a.png)\n\n![gone](gone.png)\n\ntext of {tmp_path}/work/run\n"
+    unet_vs_dit.keep(Step("x", "X", ("x", "y")), tmp_path / "work", tmp_path / "out", page)
     out = tmp_path / "out" / "x"
     assert sorted(path.name for path in out.iterdir()) == ["README.md", "a.png", "b.csv"]
-    assert (out / "README.md").read_text() == "`evalsuite x y`\n\n![a](a.png)\n\ntext\n"
+    assert (out / "README.md").read_text() == "`evalsuite x y`\n\n![a](a.png)\n\ntext of run\n"
 
 
 def test_the_first_page_names_the_seed_and_who_wins_what(tmp_path: Path):
