@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from io import BytesIO
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, Literal, NamedTuple
 
 from reports.curves import COLOURS, FAINT, INK
+from reports.drawing import new_figure, pictures, plain_style
 from reports.files import write_bytes
 from reports.text import clean
 
 NAMES = ("aspects.png", "aspects.svg")
 ACROSS = 3  # panels in a row
-SALT = "evalsuite"  # of identifiers in the SVG: without one they would be random
 GREY = "#777777"
 SPREAD = 0.4  # of the distance of two ratios: what models are moved apart, so that their intervals stand side by side
 TITLE = 40  # characters of a title's line
@@ -73,34 +71,16 @@ def write_aspect_plot(
     """
     if not panels:
         return []
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     across, down = min(len(panels), ACROSS), -(-len(panels) // ACROSS)
-    settings: Any = {
-        "font.family": "DejaVu Sans", "font.size": 9.5, "text.usetex": False, "axes.labelcolor": INK,
-        "svg.hashsalt": SALT,
-    }  # fmt: skip
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names in any script
-        size = max(4.2 * across, 6.0), 3.1 * down + 0.7
-        figure = Figure(figsize=size, dpi=160, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
+    with plain_style(9.5, axes__labelcolor=INK):
+        figure = new_figure(max(4.2 * across, 6.0), 3.1 * down + 0.7, dpi=160)
         axes = figure.subplots(down, across, squeeze=False).flatten()
         for place, panel in zip(axes, panels, strict=False):
             _draw(place, panel, models, aspects)
         for place in axes[len(panels) :]:
             place.set_visible(False)
         _explain(figure, panels, models)
-        return [write_bytes(data, folder / name) for name, data in zip(NAMES, _saved(figure), strict=True)]
-
-
-def _saved(figure: Any) -> Iterator[bytes]:
-    for form, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-        picture = BytesIO()
-        figure.savefig(picture, format=form, metadata=metadata)
-        yield picture.getvalue()
+        return [write_bytes(data, folder / name) for name, data in zip(NAMES, pictures(figure), strict=True)]
 
 
 def _draw(axes: Any, panel: Panel, models: Sequence[str], aspects: Sequence[str]) -> None:

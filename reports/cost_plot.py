@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from io import BytesIO
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reports.curves import COLOURS, FAINT, INK
+from reports.drawing import new_figure, pictures, plain_style
 from reports.files import write_bytes
 from reports.text import clean
 
@@ -28,7 +27,6 @@ EXPLAINED = (
 )  # fmt: skip
 MEASURED, LIMIT = "measured", "limit"
 ACROSS, COLUMNS = 3, (2, 3, 5)  # most panels in a row; columns of the legend below one, two and three
-SALT = "evalsuite"  # of identifiers in the SVG: without one they would be random
 LONGEST = 34  # characters of a name above a panel
 
 
@@ -49,22 +47,12 @@ def write_cost_plot(points: pd.DataFrame, told: Sequence[Panel], folder: Path) -
         told: of each model, in the order of the panels.
         folder: exists.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     points = points[points["value"] > 0]
     timed = bool((points["series"] == MEASURED).any())
     count = len(told) + timed
     across, down = min(count, ACROSS), -(-count // ACROSS)
-    settings: Any = {
-        "font.family": "DejaVu Sans", "font.size": 9.5, "text.usetex": False, "axes.labelcolor": INK,
-        "svg.hashsalt": SALT,
-    }  # fmt: skip
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names in any script
-        figure = Figure(figsize=(4.6 * across, 3.9 * down + 0.5), dpi=160, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
+    with plain_style(9.5, axes__labelcolor=INK):
+        figure = new_figure(4.6 * across, 3.9 * down + 0.5, dpi=160)
         panels = figure.subplots(down, across, squeeze=False).flatten()
         drawn = points[points["series"].isin(list(STYLES))]
         for axes, panel in zip(panels, told, strict=False):
@@ -77,14 +65,7 @@ def write_cost_plot(points: pd.DataFrame, told: Sequence[Panel], folder: Path) -
         for axes in panels[count:]:
             axes.set_visible(False)
         _explain(figure, drawn, COLUMNS[across - 1])
-        return [write_bytes(data, folder / name) for name, data in zip(NAMES, _saved(figure), strict=True)]
-
-
-def _saved(figure: Any) -> Iterator[bytes]:
-    for form, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-        picture = BytesIO()
-        figure.savefig(picture, format=form, metadata=metadata)
-        yield picture.getvalue()
+        return [write_bytes(data, folder / name) for name, data in zip(NAMES, pictures(figure), strict=True)]
 
 
 def _flops(axes: Any, points: pd.DataFrame, panel: Panel) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reports.drawing import new_figure, picture, plain_style
 from reports.files import write_bytes
 from reports.text import clean
 
@@ -45,21 +44,12 @@ def write_curves(curves: pd.DataFrame | None, folder: Path) -> list[Path]:
     if curves is None or not panels:
         path.unlink(missing_ok=True)
         return []
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    settings: Any = {"font.family": "DejaVu Sans", "font.size": 10, "text.usetex": False, "axes.labelcolor": INK}
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names in any script
-        figure = Figure(figsize=(5.6 * len(panels), 4.0), dpi=160, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
+    with plain_style(10, axes__labelcolor=INK):
+        figure = new_figure(5.6 * len(panels), 4.0, dpi=160)
         for axes, kind in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _label(axes, _draw(axes, curves, kind), kind)
         _explain_styles(figure)
-        picture = BytesIO()
-        figure.savefig(picture, format="png", metadata={"Software": None})
-    return [write_bytes(picture.getvalue(), path)]
+        return [write_bytes(picture(figure, "png"), path)]
 
 
 def _draw(axes: Any, curves: pd.DataFrame, kind: str) -> list[End]:

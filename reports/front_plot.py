@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from reports.curves import COLOURS, FAINT, INK
+from reports.drawing import new_figure, pictures, plain_style
 from reports.files import write_bytes
 from reports.label_places import place_labels
 from reports.text import clean
 
 NAME = "front"
-SALT = "evalsuite"
 SMALL = 8.5  # points of a label's font
 WORDS, NAMES = 80, 24  # characters of a line, and of a model's name
 STYLES: dict[str, dict[str, Any]] = {  # from what counts most to what counts least
@@ -47,30 +45,15 @@ def write_front(panels: Sequence[Mapping[str, Any]], axes: Mapping[str, str], fo
         for path in files.values():
             path.unlink(missing_ok=True)
         return []
-    import matplotlib as mpl
-
-    settings: Any = {
-        "font.family": "DejaVu Sans", "font.size": 10, "text.usetex": False, "axes.labelcolor": INK,
-        "svg.hashsalt": SALT, "svg.fonttype": "path",
-    }  # fmt: skip
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names in any script
-        figure = _figure(panels, axes)
-        pictures = {
-            "png": _saved(figure, "png", {"Software": None}),
-            "svg": _saved(figure, "svg", {"Date": None, "Creator": None}),
-        }
-    return [write_bytes(pictures[kind], path) for kind, path in files.items()]
+    with plain_style(10, axes__labelcolor=INK, svg__fonttype="path"):
+        found = pictures(_figure(panels, axes))
+    return [write_bytes(data, path) for data, path in zip(found, files.values(), strict=True)]
 
 
 def _figure(panels: Sequence[Mapping[str, Any]], axes: Mapping[str, str]) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = min(len(panels), 2)
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(7.6 * columns, 5.0 * rows), dpi=150, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(7.6 * columns, 5.0 * rows, dpi=150)
     plots = figure.subplots(rows, columns, squeeze=False).ravel()
     models = list(dict.fromkeys(point["model"] for panel in panels for point in panel["points"]))
     colours = {model: COLOURS[number % len(COLOURS)] for number, model in enumerate(models)}
@@ -178,9 +161,3 @@ def _cut(text: object, longest: int = WORDS) -> str:
     """Clean text that leaves room for the plot: the end of a long one tells it apart."""
     line = clean(text)
     return line if len(line) <= longest else f"{line[: longest // 3]}…{line[longest // 3 + 1 - longest :]}"
-
-
-def _saved(figure: Any, kind: str, metadata: dict[str, None]) -> bytes:
-    picture = BytesIO()
-    figure.savefig(picture, format=kind, metadata=metadata)
-    return picture.getvalue()

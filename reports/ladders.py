@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from reports.curves import COLOURS, FAINT, INK
+from reports.drawing import FORMS, new_figure, picture, plain_style
 from reports.files import write_bytes
 from reports.text import clean
 
@@ -30,32 +29,19 @@ def write_ladders(found: Mapping[str, Any], folder: Path) -> list[Path]:
             ``findings``, each with label, difference, low, high and sight.
         folder: where they go.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     metrics = found["metrics"]
-    settings: Any = {"font.family": "DejaVu Sans", "font.size": 8, "text.usetex": False, "svg.hashsalt": "evalsuite"}
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names in any script
+    with plain_style(8):
         layout = ConstrainedLayoutEngine(wspace=0.05, hspace=0.04)
-        size = (WIDE * len(PANELS) + 0.6, TALL * max(1, len(metrics)) + 0.9)
-        figure = Figure(figsize=size, dpi=150, layout=layout, facecolor="white")
-        FigureCanvasAgg(figure)
+        figure = new_figure(WIDE * len(PANELS) + 0.6, TALL * max(1, len(metrics)) + 0.9, 150, layout)
         grid = figure.subplots(max(1, len(metrics)), len(PANELS), squeeze=False, sharey="row")
         for number, metric in enumerate(metrics):
             for axes, panel in zip(grid[number], PANELS, strict=True):
                 _panel(axes, metric, panel)
             _name(grid[number][0], metric)
         _legend(figure)
-        pictures = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
-        paths = []
-        for kind, metadata in pictures.items():
-            picture = BytesIO()
-            figure.savefig(picture, format=kind, metadata=metadata)
-            paths.append(write_bytes(picture.getvalue(), folder / f"{NAME}.{kind}"))
-    return paths
+        return [write_bytes(picture(figure, kind), folder / f"{NAME}.{kind}") for kind in FORMS]
 
 
 def _panel(axes: Any, metric: Mapping[str, Any], panel: str) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from reports.curves import COLOURS, FAINT, INK, End, spread
+from reports.drawing import new_figure, pictures, plain_style
 from reports.files import write_bytes
 from reports.text import clean
 
@@ -23,7 +22,6 @@ LEVELS = (-8, -4, -2, 0, 2, 4, 8)  # of ln SNR, marked above the panels
 BAND = 0.14  # opacity
 PEAK = 20.0  # times the middle value: a higher one makes the axis logarithmic
 LONGEST = 16  # characters of a model's name
-SALT = "evalsuite"  # of the ids in an SVG, which are random otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +82,14 @@ def write_panels(
         for path in paths:
             path.unlink(missing_ok=True)
         return []
-    import matplotlib as mpl
-
-    settings: Any = {
-        "font.family": "DejaVu Sans", "font.size": 9, "text.usetex": False, "axes.labelcolor": INK,
-        "svg.hashsalt": SALT, "svg.fonttype": "none",
-    }  # fmt: skip
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names in any script
-        pictures = _pictures(panels, columns, legend)
-    return [write_bytes(picture, path) for picture, path in zip(pictures, paths, strict=True)]
+    with plain_style(9, axes__labelcolor=INK, svg__fonttype="none"):
+        files = pictures(_figure(panels, columns, legend))
+    return [write_bytes(data, path) for data, path in zip(files, paths, strict=True)]
 
 
-def _pictures(panels: Sequence[Panel], columns: int, legend: Mapping[str, str]) -> tuple[bytes, bytes]:
-    """The PNG and the SVG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+def _figure(panels: Sequence[Panel], columns: int, legend: Mapping[str, str]) -> Any:
     rows, columns = math.ceil(len(panels) / columns), min(columns, len(panels))
-    figure = Figure(figsize=(4.5 * columns, 3.5 * rows), dpi=140, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(4.5 * columns, 3.5 * rows, dpi=140)
     places = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, panel in zip(places, panels, strict=False):
         _draw(axes, panel)
@@ -112,10 +98,7 @@ def _pictures(panels: Sequence[Panel], columns: int, legend: Mapping[str, str]) 
     _explain(figure, panels, legend)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # both files have the one layout, which takes longer than drawing
-    png, svg = BytesIO(), BytesIO()
-    figure.savefig(png, format="png", metadata={"Software": None})
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    return png.getvalue(), svg.getvalue()
+    return figure
 
 
 def _draw(axes: Any, panel: Panel) -> None:
