@@ -1,8 +1,9 @@
-"""Image files from anywhere as RGB pixels: what is damaged, huge or of another kind is refused with a short reason."""
+"""Image files from anywhere as RGB pixels, and back: what is damaged, huge or of another kind is refused, and why."""
 
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -82,3 +83,10 @@ def _as_rgb(image: Image.Image) -> Pixels:
 
 def _too_large(size: str, limit: int) -> str:
     return f"{size} pixels, more than {limit / 1e6:g} million"
+
+
+def encode_png(rgb: Pixels) -> bytes:
+    """A lossless PNG of rgb (height, width, 3)."""
+    buffer = BytesIO()
+    Image.fromarray(rgb).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from evalsuite.errors import Incomplete, InputError
 from evalsuite.files import keep
+from evalsuite.images import encode_png
 from evalsuite.plan import Unit
 from evalsuite.progress import Progress, Silent
 from evalsuite.records import pixel_sha256
-from evalsuite.store import encode_png
 from evalsuite.verification.repaint import PSNR, compare, place_of, repaint
 from evalsuite.verification.still import StillStore, nearest
 

@@ -14,21 +14,19 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
-
-from PIL import Image
 
 from evalsuite import records
 from evalsuite.digest import canonical
 from evalsuite.errors import InputError
 from evalsuite.files import TEMPORARY, disk_errors, keep, read_regular, refuse_link, sweep
+from evalsuite.images import encode_png
 from evalsuite.lock import FolderLock
 from evalsuite.manifest import Manifest
 from evalsuite.plan import Job, Unit
-from evalsuite.records import UNTOLD, ImageRecord, Made, Picture, Pixels, UnitRecord
+from evalsuite.records import UNTOLD, ImageRecord, Made, Picture, UnitRecord
 from evalsuite.samples import Sample
 from evalsuite.seen import Seen
 
@@ -243,13 +241,6 @@ class RunStore:
 def _files(unit: Unit, record: UnitRecord) -> Iterator[str]:
     yield f"records/{unit.key}.json"
     yield from (image["file"] for image in record["images"] if image["file"] is not None)
-
-
-def encode_png(rgb: Pixels) -> bytes:
-    """A lossless PNG of rgb (height, width, 3)."""
-    buffer = BytesIO()
-    Image.fromarray(rgb).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
 
 
 def _inner_folders(folder: Path) -> Iterator[Path]:

@@ -17,12 +17,12 @@ from backbones.protocol import TextToImage
 from evalsuite import RunSpec, cli, machine, scorecard
 from evalsuite.digest import canonical, digest
 from evalsuite.errors import Incomplete, InputError
+from evalsuite.images import encode_png
 from evalsuite.manifest import Manifest
 from evalsuite.painter import Painter
 from evalsuite.plan import Machine, Unit
 from evalsuite.progress import Silent
 from evalsuite.records import Picture, pixel_sha256
-from evalsuite.store import encode_png
 from evalsuite.verification.repaint import Place, difference, repaint
 from evalsuite.verify import Depth, Verification, verify
 

@@ -25,6 +25,7 @@ from evalsuite.encoders.features import read_image
 from evalsuite.encoders.scorer import Scorer
 from evalsuite.files import disk_errors
 from evalsuite.image_set import ABOUT, Expected, ImageSet
+from evalsuite.images import encode_png
 from evalsuite.pairing import clash
 from evalsuite.progress import Progress
 from evalsuite.records import pixel_sha256
@@ -33,7 +34,6 @@ from evalsuite.samples import Sample
 from evalsuite.score import score
 from evalsuite.scorecard import MetricScores, Scorecard
 from evalsuite.scorers import ScorerName
-from evalsuite.store import encode_png
 from evalsuite.wanted import wanted
 
 Load: TypeAlias = Callable[[ScorerName, Collection[str]], Scorer]

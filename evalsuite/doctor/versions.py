@@ -12,10 +12,10 @@ from evalsuite.doctor.copies import with_copies
 from evalsuite.encoders.features import read_image
 from evalsuite.files import disk_errors
 from evalsuite.image_set import Expected, ImageSet
+from evalsuite.images import encode_png
 from evalsuite.metrics.base import cluster_of
 from evalsuite.records import Pixels, pixel_sha256
 from evalsuite.samples import Sample
-from evalsuite.store import encode_png
 
 
 def of(samples: Iterable[Sample], like: ImageSet) -> ImageSet:

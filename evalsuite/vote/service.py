@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.files import read_regular
-from evalsuite.images import BadImage, read_rgb
+from evalsuite.images import BadImage, encode_png, read_rgb
 from evalsuite.records import pixel_sha256
-from evalsuite.store import encode_png
 from evalsuite.vote.ballots import Shown, Stale, Turn
 from evalsuite.vote.database import VoteBook
 from evalsuite.vote.study import visible

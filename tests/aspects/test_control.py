@@ -14,6 +14,7 @@ from evalsuite.aspects.letterbox import Padding, letterboxed, padding_of
 from evalsuite.encoders.scorer import Scorer
 from evalsuite.errors import InputError
 from evalsuite.image_set import ABOUT, Expected, ImageSet
+from evalsuite.images import encode_png
 from evalsuite.progress import Silent
 from evalsuite.records import pixel_sha256
 from evalsuite.rows import Row
@@ -21,7 +22,6 @@ from evalsuite.samples import Sample
 from evalsuite.score import score
 from evalsuite.scorecard import Scorecard
 from evalsuite.scorers import ScorerName
-from evalsuite.store import encode_png
 
 SIZES = {"2:3": (48, 72), "1:1": (64, 64), "3:2": (72, 48)}
 METRIC = "clip_score@scenes"

@@ -9,10 +9,10 @@ from aspect_cards import card, images, metric
 
 from evalsuite.aspects.counting import ERROR, EXCESS, WRONG, counted
 from evalsuite.errors import InputError
+from evalsuite.images import encode_png
 from evalsuite.progress import Silent
 from evalsuite.records import pixel_sha256
 from evalsuite.scorecard import Scorecard
-from evalsuite.store import encode_png
 
 ASPECTS = ("1:1", "3:2")
 
