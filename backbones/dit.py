@@ -84,7 +84,7 @@ class DiT(nn.Module):
     Attributes:
         config: what it was trained with.
         places: where its image tokens stand, see `grid_positions`; anything but "centred" is an ablation.
-        side: tokens along a side of the square of training, for "scaled".
+        side: tokens along a side of the square of training, for "scaled" and "corner".
     """
 
     def __init__(self, config: DiTConfig | None = None):

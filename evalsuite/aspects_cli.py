@@ -78,7 +78,4 @@ def aspects(
 
         Console().print(table(found))
     else:
-        from evalsuite.aspects.text import text_markdown
-
-        made = {"json": files.text_json, "csv": files.text_csv, "md": text_markdown}
-        write(made[form.value](found))
+        write((folder / f"aspects.{form.value}").read_text(encoding="utf-8"))

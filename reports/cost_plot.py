@@ -127,7 +127,7 @@ def _frame(axes: Any, points: pd.DataFrame, unit: str) -> None:
 
 
 def _apart(sides: Sequence[float]) -> list[float]:
-    """Sides that have room for their numbers: of those closer than a fifth of the axis, the first."""
+    """Sides that have room for their numbers: of those closer than an eighth of the axis, the first."""
     shown: list[float] = []
     for side in sides:
         if not shown or side / shown[-1] >= (sides[-1] / sides[0]) ** 0.12:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evalsuite.aspects.counter import accuracy, count_objects, fingerprint
+from evalsuite.aspects.counter import VERSION, accuracy, count_objects, fingerprint
 from evalsuite.aspects.expected import expected
 from evalsuite.aspects.images import aspects_of, sample_of
 from evalsuite.aspects.shares import METHOD, share
@@ -45,7 +45,7 @@ class Counted:
 
 def protocol() -> str:
     """Of every count: a short hash, then words."""
-    return f"{fingerprint()[:8]} v1; objects counted by pixels, expected as the caption says"
+    return f"{fingerprint()[:8]} v{VERSION}; objects counted by pixels, expected as the caption says"
 
 
 def counted(card: Scorecard, folder: Path, progress: Progress) -> Counted:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from evalsuite.aspects import counting
 from evalsuite.aspects.card import AspectCard
@@ -61,12 +60,6 @@ def write_all(card: AspectCard, folder: Path) -> list[Path]:
 def text_json(card: AspectCard) -> str:
     """All of it."""
     return json.dumps(card.to_json(), ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False) + "\n"
-
-
-def text_csv(card: AspectCard) -> str:
-    """The rows."""
-    with TemporaryDirectory() as folder:
-        return write_csv(to_frame(card.rows), Path(folder) / "aspects.csv").read_text(encoding="utf-8")
 
 
 def panels(card: AspectCard) -> list[Panel]:

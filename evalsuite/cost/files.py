@@ -13,6 +13,7 @@ from pathlib import Path
 from evalsuite import machine
 from evalsuite.compare_text import csv_cell
 from evalsuite.cost import names
+from evalsuite.cost.contrast import NEVER
 from evalsuite.cost.survey import Survey
 from evalsuite.cost.text import text_markdown
 from evalsuite.files import disk_errors, keep
@@ -95,13 +96,15 @@ def _points(found: Survey) -> Iterator[tuple[str, str, float, float, float | Non
 
 def _panel(found: Survey, model: str) -> Panel:
     """Where attention overtakes, and where linear attention pays."""
-    known = {row.metric: row.value for row in found.rows if row.model == model and row.slice == names.WHOLE}
+    rows = {row.metric: row for row in found.rows if row.model == model and row.slice == names.WHOLE}
     said = [
-        f"{words} from {known[metric]:.0f} px" if known[metric] else f"{words} at every size"
+        f"{words} from {rows[metric].value:.0f} px" if rows[metric].value else f"{words} at every size"
         for metric, words in ((names.OVERTAKES, "attention leads"), (names.LINEAR_PAYS, "linear pays"))
-        if known[metric] is not None
+        if rows[metric].value is not None
     ]
-    return Panel(model, "; ".join(said) or "attention never leads", known[names.OVERTAKES])
+    core = rows[names.OVERTAKES]
+    otherwise = "attention never leads" if core.note == NEVER else "where attention leads cannot be told"
+    return Panel(model, "; ".join(said) or otherwise, core.value)
 
 
 def _side(where: str) -> float:

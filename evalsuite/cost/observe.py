@@ -75,8 +75,9 @@ def observe(counts: Counts, plan: Plan, sizes: Sequence[Size], bench: Bench) -> 
             note = "" if seen.timing.peak is not None else PROFILED
             yield row(name, names.PEAK, seen.size.slice, seen.timing.peak, protocol, note, n=seen.timing.passes)
     if counts.subject.vae is not None:
-        protocol = _protocol(bench, "fp32", plan.batch)
-        for seen in _timings(counts, "vae", plan.batch, "fp32", sizes, bench):
+        dtype = "fp32" if counts.subject.vae.exact else plan.dtype
+        protocol = _protocol(bench, dtype, plan.batch)
+        for seen in _timings(counts, "vae", plan.batch, dtype, sizes, bench):
             yield _seconds(name, names.VAE_PASS, protocol, seen)
 
 
@@ -94,8 +95,10 @@ def _seconds(name: str, metric: str, protocol: str, seen: Seen) -> Row:
 def _timings(counts: Counts, kind: str, rows: int, dtype: str, sizes: Sequence[Size], bench: Bench) -> list[Seen]:
     """Passes of a network at each size, until one does not fit; nothing is made when the first does not."""
     network: Network = counts.subject.networks[kind]
+    # A model that does not tell its parts apart has all its weights in the denoiser.
+    bearer = network if any(True for _ in network.module.parameters()) else counts.subject.denoiser
     asked = [(size, rows * counts.split(kind, size).total, counts.activations(kind, size, rows)) for size in sizes]
-    weights, torch_dtype = weight_bytes([network.module], TORCH_DTYPES[dtype].itemsize), TORCH_DTYPES[dtype]
+    weights, torch_dtype = weight_bytes([bearer.module], TORCH_DTYPES[dtype].itemsize), TORCH_DTYPES[dtype]
     rate, found, reason = USUAL_SHARE * bench.limit.flops, list[Seen](), ""
     with ExitStack() as stack:
         for size, flops, need in asked:
@@ -105,7 +108,7 @@ def _timings(counts: Counts, kind: str, rows: int, dtype: str, sizes: Sequence[S
                 found.append(Seen(size, flops, None, reason))
                 continue
             timing = None
-            if made or _brought(stack, network, bench.device, torch_dtype):
+            if made or _brought(stack, bearer, bench.device, torch_dtype):
                 timing = timed(network, Feed(rows, *size, device=bench.device, dtype=torch_dtype), bench.budget)
             reason = "" if timing is not None else "out of memory"
             found.append(Seen(size, flops, timing, reason))

@@ -118,7 +118,7 @@ def measure(
         bank: what is shown.
         times: of the bank's, those at which the model tells a velocity.
         field_of: the field for a batch.
-        batch: predictions a pass, at least 2.
+        batch: predictions a pass; pairs stay whole, so that 1 then means 2.
         device: of the model.
         advance: told how many more predictions are done.
     """

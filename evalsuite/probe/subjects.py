@@ -118,7 +118,7 @@ def check_pictures(model: TextToImage, name: str, pictures: Sequence[Picture]) -
 
 
 def check_bank(found: Subject, bank: Bank, model: TextToImage) -> None:
-    """Raise InputError where a bank's latents are not those of a model, or there is nothing to ask it about them."""
+    """Raise InputError where a bank's latents have not the shapes of a model's."""
     for image, x0 in zip(bank.images, bank.x0, strict=True):
         try:
             shape = tuple(model.latent_shape(image.width, image.height))

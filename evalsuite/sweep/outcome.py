@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from evalsuite.pairing import belongs
 from evalsuite.rows import Row
 from evalsuite.scorecard import Scorecard
 from evalsuite.sizes import parse_ratio
@@ -130,13 +129,6 @@ def fronts(lines: Sequence[Line], axes: Axes, cost: Cost, parts: Sequence[str]) 
             if (one := _front(model, part, own, axes, cost, matches)) is not None:
                 found.append(one)
     return found
-
-
-def images_of(line: Line, part: str) -> int:
-    """Scored images of a point on a slice."""
-    if line.card is None:
-        return 0
-    return sum(belongs(image, part) and image.status in ("ok", "constant") for image in line.card.images)
 
 
 def _front(model: str, part: str, own: Sequence[Line], axes: Axes, cost: Cost, matches: Matches) -> Front | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import whole_models
 
 from evalsuite.cost import names
 from evalsuite.cost.limit import limit_of
@@ -92,3 +93,10 @@ def test_the_limit_is_that_of_the_fastest_of_several_products():
     assert found.products >= 3
     assert found.side == 1024
     assert found.flops > 0
+
+
+def test_a_decoder_is_timed_with_its_weights_where_a_model_does_not_tell_its_parts_apart():
+    whole_models.DECODED_ON.clear()
+    rows = by(measured(["whole_models:Whole"], "64"))
+    assert rows[names.VAE_PASS, "side=64"].value is not None
+    assert whole_models.DECODED_ON[-rows[names.VAE_PASS, "side=64"].n :] == ["cpu"] * rows[names.VAE_PASS, "side=64"].n
