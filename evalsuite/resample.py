@@ -34,7 +34,7 @@ def sign_flip_p(sums: Floats) -> Floats:
     count, columns = sums.shape
     least = np.abs(sums.sum(axis=0)) - ROUNDING * np.abs(sums).sum(axis=0)  # (K,)
     signs, hits = _signs(count), np.zeros(columns)
-    for part in _parts(len(signs), max(count, columns)):
+    for part in row_parts(len(signs), max(count, columns)):
         hits += (np.abs(signs[part].astype(np.float64) @ sums) >= least).sum(axis=0)
     return np.asarray(hits / len(signs) if count <= EXACT else (hits + 1) / (FLIPS + 1))
 
@@ -54,7 +54,7 @@ def studentised(sums: Floats, sizes: Floats) -> tuple[Floats, Floats]:
         sums: (G, K) of each column's values by cluster, G at least 2.
         sizes: (G,) values in each cluster, at least 1.
     """
-    counts = _counts(len(sums))
+    counts = cluster_counts(len(sums))
     found = [_quantiles(sums[:, start : start + COLUMNS], sizes, counts) for start in range(0, sums.shape[1], COLUMNS)]
     return np.concatenate([low for low, _ in found]), np.concatenate([high for _, high in found])
 
@@ -64,7 +64,7 @@ def _quantiles(sums: Floats, sizes: Floats, counts: np.ndarray[Any, Any]) -> tup
     left = sums - sums.sum(axis=0) / sizes.sum() * sizes[:, None]  # (G, K) residuals
     parts = np.concatenate([left, left * left, left * sizes[:, None], sizes[:, None], sizes[:, None] ** 2], axis=1)
     t = np.empty((RESAMPLES, columns))
-    for part in _parts(RESAMPLES, max(clusters, parts.shape[1])):
+    for part in row_parts(RESAMPLES, max(clusters, parts.shape[1])):
         drawn = counts[part].astype(np.float64) @ parts  # (b, 3 K + 2)
         one, two, cross = (drawn[:, i * columns : (i + 1) * columns] for i in range(3))
         total, squares = drawn[:, -2:-1], drawn[:, -1:]
@@ -77,7 +77,7 @@ def _quantiles(sums: Floats, sizes: Floats, counts: np.ndarray[Any, Any]) -> tup
     return t[TAIL - 1].copy(), t[RESAMPLES - TAIL].copy()
 
 
-def _parts(rows: int, width: int) -> Iterator[slice]:
+def row_parts(rows: int, width: int) -> Iterator[slice]:
     """Slices of rows, each of about CELLS cells."""
     step = max(1, CELLS // max(width, 1))
     for start in range(0, rows, step):
@@ -95,11 +95,11 @@ def _signs(clusters: int) -> np.ndarray[Any, np.dtype[np.int8]]:
 
 
 @lru_cache(maxsize=8)
-def _counts(clusters: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def cluster_counts(clusters: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """How often each resample holds each cluster: (RESAMPLES, G), each row adds to G."""
     generator = np.random.default_rng(0)
     counts = np.empty((RESAMPLES, clusters), np.uint8)
-    for part in _parts(RESAMPLES, clusters):
+    for part in row_parts(RESAMPLES, clusters):
         rows = len(counts[part])
         drawn = generator.integers(clusters, size=(rows, clusters)) + clusters * np.arange(rows)[:, None]
         counts[part] = np.bincount(drawn.ravel(), minlength=rows * clusters).reshape(rows, clusters)

@@ -8,13 +8,12 @@ Letters: G clusters (prompt families), K differences, B resamples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from evalsuite.paired import FEW
-from evalsuite.resample import CELLS, RESAMPLES, ROUNDING, Floats
+from evalsuite.resample import RESAMPLES, ROUNDING, Floats, cluster_counts, row_parts
 from evalsuite.stats import LEVEL, student_t_quantile
 
 
@@ -63,24 +62,15 @@ def bonferroni(count: int, clusters: int) -> Width | None:
 
 def _largest_t(influences: Floats) -> Floats:
     """Of each resample (B,) the largest |t| of its differences."""
-    clusters, generator = len(influences), np.random.default_rng(0)
-    parts = np.concatenate([influences, influences**2], axis=1)  # (G, 2 K)
+    clusters = len(influences)
+    counts = cluster_counts(clusters)  # (B, G)
+    both = np.concatenate([influences, influences**2], axis=1)  # (G, 2 K)
     found = []
-    for counts in _draws(clusters, generator):
-        shift, squares = np.split(counts @ parts, 2, axis=1)  # 2 x (b, K)
+    for part in row_parts(RESAMPLES, clusters):
+        shift, squares = np.split(counts[part].astype(np.float64) @ both, 2, axis=1)  # 2 x (b, K)
         spread = squares - shift**2 / clusters
         spread[spread <= ROUNDING * squares] = 0
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.abs(shift) / np.sqrt(clusters / (clusters - 1) * spread)
         found.append(np.nan_to_num(t, nan=0.0, posinf=np.inf).max(axis=1))  # no shift, no spread
     return np.concatenate(found)
-
-
-def _draws(clusters: int, generator: np.random.Generator) -> Iterator[Floats]:
-    """How often each resample holds each cluster: (b, G) at a time, B in all; each row adds to G."""
-    step = max(1, CELLS // clusters)
-    for start in range(0, RESAMPLES, step):
-        rows = min(step, RESAMPLES - start)
-        drawn = generator.integers(clusters, size=(rows, clusters)) + clusters * np.arange(rows)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=rows * clusters)
-        yield counts.reshape(rows, clusters).astype(np.float64)
