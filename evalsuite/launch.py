@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from evalsuite.errors import InputError
+from evalsuite.share import share_of
 
 OPTION, VARIABLE = "--gpus", "EVALSUITE_GPUS"
-RESTARTS = 3
-"""Of all processes, after one of them has died; what is made stays made."""
+RESTARTS = 1
+"""Of all processes, after one has died or stopped with an error: torchrun cannot tell. What is made stays."""
 
 
 def on_gpus(count: int, arguments: Sequence[str]) -> NoReturn:
@@ -26,7 +27,7 @@ def on_gpus(count: int, arguments: Sequence[str]) -> NoReturn:
     """
     import torch
 
-    if "RANK" in os.environ or "SLURM_STEP_ID" in os.environ:
+    if "RANK" in os.environ or not share_of(os.environ).alone:
         raise InputError(f"{OPTION} {count}: a launcher has started this process already: drop {OPTION}")
     found = torch.cuda.device_count()
     if not 1 <= count <= found:

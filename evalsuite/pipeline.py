@@ -200,8 +200,9 @@ def _part(store: RunStore, share: Share, failures: Sequence[Failure], progress: 
         planned = len(store.manifest.jobs)
         made = sum(len(unit.jobs) for unit in store.manifest.units if store.has(unit))
         progress.note(
-            f"{share.words} is done, {made} of {planned} images are here; the last shard scores them, or the same"
-            " command without --shard where the shards have folders of their own: put these together first"
+            f"{share.words} is done, {made} of {planned} images are here; the shard that makes the last one"
+            " scores them; where one cannot be made, or shards have folders of their own (put these together first),"
+            " the same command without --shard does"
         )
     missing = sum(len(failure.unit.jobs) for failure in failures) if share.shard else 0
     return replace(_outcome(store, (), None, failures), missing=missing, speaks=share.shard)

@@ -55,6 +55,8 @@ class Lines:
         self._done += steps
         now = time.monotonic()
         if self._done >= self._total:
+            if self._done - steps >= self._total:
+                return  # said already: a process of a team may do more than its part
             self.note(f"{self._stage}: {self._done} done in {duration(now - self._began)}")
         elif now - self._spoke >= PATIENCE:
             self._spoke = now

@@ -74,5 +74,6 @@ def make(spec: RunSpec, work: Work, form: Format, quiet: bool, log: str | None =
             progress.note(f"report: {outcome.folder / 'report.md'}")
     if outcome.speaks:
         display.results(outcome, form)
-        log_outcome(trackers, outcome, progress)
+        if outcome.rows is not None:
+            log_outcome(trackers, outcome, progress)
     outcome.check()

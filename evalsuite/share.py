@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heapify, heapreplace
 from typing import TypeVar
 
@@ -41,7 +41,7 @@ class Share:
     @property
     def leads(self) -> bool:
         """Whether it scores and reports."""
-        return self.rank == 0 and not self.shard
+        return self.rank == 0 and (self.alone or not self.shard)
 
     @property
     def words(self) -> str:
@@ -64,7 +64,8 @@ def share_of(environment: Mapping[str, str], shard: str | None = None) -> Share:
         InputError: not of that form, or numbers that contradict each other.
     """
     if shard is not None:
-        return _array(environment) if shard == ARRAY else _shard(shard)
+        found = _array(environment) if shard == ARRAY else _shard(shard)
+        return replace(found, local=_number(environment, "LOCAL_RANK")) if "LOCAL_RANK" in environment else found
     for rank, world, local in (
         ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
         ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),

@@ -1,7 +1,8 @@
 """Processes that make one run together: each begins with its own part, then takes what no one has begun.
 
 No process waits for another while it has something to make, and none sends anything: a claim (`evalsuite.claims`) keeps
-two from making the same unit, and the records on disk say what is done. Where a process dies, the others make its part.
+two from making the same unit, and the records on disk say what is done. Where a process dies, those that its launcher
+lets live make its part.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class Team:
 
 
 def is_last(store: RunStore) -> bool:
-    """Whether everything is made, and no other process has found that before."""
+    """Whether everything is made, and no other process is scoring it; this one claims that for as long as it lives."""
     return all(map(store.has, store.manifest.units)) and Claims(store.folder).take(len(store.manifest.units))
 
 

@@ -104,3 +104,14 @@ def test_five_ratios_end_within_a_tenth_of_the_ideal_time(world: int):
 def test_the_split_is_the_same_in_every_process(tiny: Callable[..., RunSpec]):
     tasks = [f"task {n}" for n in range(50)]
     assert split(tasks, [1.0] * 50, 4) == split(list(tasks), [1.0] * 50, 4)
+
+
+def test_shards_under_torchrun_have_a_gpu_each():
+    assert share_of({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}, "2/8") == Share(1, 8, 1, shard=True)
+
+
+def test_the_only_shard_leads_and_others_do_not():
+    assert Share(0, 1, shard=True).leads
+    assert not Share(0, 2, shard=True).leads
+    assert Share(0, 2).leads
+    assert not Share(1, 2).leads
