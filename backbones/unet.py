@@ -34,7 +34,7 @@ class UNetConfig:
 PRESETS: Mapping[str, UNetConfig] = MappingProxyType(
     {
         "small": UNetConfig(widths=(96, 96, 96), text_width=192, embedding=192),
-        "medium": UNetConfig(),
+        "medium": UNetConfig(stem=1),
         "base": UNetConfig(stem=1, widths=(160, 160, 224)),
     }
 )

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from random import Random
+from typing import Self
 
 import numpy as np
+import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from backbones.training.render import Renderer
@@ -37,6 +40,20 @@ class Example:
 
     scene: Scene
     pixels: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rendered scenes of one size: pixels (B, H, W, 3) uint8."""
+
+    scenes: tuple[Scene, ...]
+    pixels: Tensor
+
+    @classmethod
+    def of(cls, examples: Sequence[Example]) -> Self:
+        """Stack examples; as one tensor they pass from a worker process through shared memory."""
+        pixels = torch.from_numpy(np.stack([example.pixels for example in examples]))
+        return cls(tuple(example.scene for example in examples), pixels)
 
 
 def random_for(purpose: str, seed: int, index: int) -> Random:
@@ -68,16 +85,16 @@ class World(Dataset[Example]):
         scene = sample_scene(random, self.split)
         width, height = self.sizes[(index // self.bucket) % len(self.sizes)]
         picture = self._renderer.draw(scene, width, height, random)
-        return Example(scene, np.asarray(picture))
+        return Example(scene, np.array(picture))  # PIL lends its memory read-only
 
 
-def batches(world: World, workers: int, first: int = 0) -> Iterator[list[Example]]:
+def batches(world: World, workers: int, first: int = 0) -> Iterator[Batch]:
     """Batches number `first` and on, of `world.bucket` examples of one size, rendered ahead by worker processes."""
     rest = Subset(world, range(first * world.bucket, len(world)))
     yield from DataLoader(
         rest,
         batch_size=world.bucket,
         num_workers=workers,
-        collate_fn=list,
+        collate_fn=Batch.of,
         prefetch_factor=4 if workers else None,
     )

@@ -1,16 +1,31 @@
-"""Write the bundled prompt set of held-out scenes: captions whose combinations no training run has seen.
+"""Write held-out scenes as a prompt set: captions whose combinations no training run has seen.
 
-python -m backbones.training.held_out_prompts > prompts/data/held-out.jsonl
+    python -m backbones.training.held_out_prompts > prompts/data/held-out.jsonl
+    python -m backbones.training.held_out_prompts --count 500 > runs/held-out-500.jsonl
+
+A longer set begins with the shorter ones.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+from collections.abc import Iterator
 
 from backbones.training.data import random_for
 from backbones.training.scene import Scene, sample_scene
 
 COUNT = 200
+
+
+def held_out_scenes() -> Iterator[Scene]:
+    """Scenes 0, 1, 2 ... of the held-out prompts, without end; no two have the same caption."""
+    random, seen = random_for("held-out prompts", 0, 0), set[str]()
+    while True:
+        scene = sample_scene(random, "held-out")
+        if scene.caption not in seen:
+            seen.add(scene.caption)
+            yield scene
 
 
 def tags(scene: Scene) -> list[str]:
@@ -23,13 +38,10 @@ def tags(scene: Scene) -> list[str]:
 
 def main() -> None:
     """Print one JSON object a line; texts are distinct."""
-    random = random_for("held-out prompts", 0, 0)
-    scenes: dict[str, Scene] = {}
-    while len(scenes) < COUNT:
-        scene = sample_scene(random, "held-out")
-        scenes.setdefault(scene.caption, scene)
-    for number, (text, scene) in enumerate(scenes.items()):
-        print(json.dumps({"id": f"held-out-{number:03d}", "text": text, "tags": tags(scene)}))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=COUNT)
+    for number, scene in zip(range(parser.parse_args().count), held_out_scenes(), strict=False):
+        print(json.dumps({"id": f"held-out-{number:03d}", "text": scene.caption, "tags": tags(scene)}))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+SHAPES = 1024  # kernel sets a kind of block may have (sizes x widths x modes); past it, it would run uncompiled
+SECONDS = 30.0  # between checkpoints
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -25,6 +27,14 @@ def set_rates(optimisers: Sequence[Optimizer], rate: float) -> None:
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["lr"] = rate
+
+
+def compile_blocks(model: nn.Module, kinds: tuple[type[nn.Module], ...]) -> None:
+    """Compile every block of these kinds by itself, a kernel set per shape (dynamic shapes broke)."""
+    torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = SHAPES
+    for module in model.modules():
+        if isinstance(module, kinds):
+            module.compile(dynamic=False)
 
 
 def descend(loss: Tensor, optimisers: Sequence[Optimizer], parameters: Sequence[Tensor] = ()) -> None:
@@ -48,9 +58,11 @@ class Average(Generic[Module]):
     def update(self, module: nn.Module, step: int) -> None:
         """Move towards the module's present weights."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        source = module.state_dict()
-        for key, value in self.module.state_dict().items():
-            value.lerp_(source[key], 1 - decay) if value.is_floating_point() else value.copy_(source[key])
+        source, own = module.state_dict(), self.module.state_dict()
+        floats = [key for key, value in own.items() if value.is_floating_point()]
+        torch._foreach_lerp_([own[key] for key in floats], [source[key] for key in floats], 1 - decay)
+        for key in own.keys() - floats:
+            own[key].copy_(source[key])
 
 
 class Progress:
@@ -58,16 +70,31 @@ class Progress:
 
     def __init__(self, steps: int, every: int) -> None:
         self.steps, self.every = steps, every
-        self.start, self.seen, self.loss = time.monotonic(), 0, float("nan")
+        self.start, self.seen = time.monotonic(), 0
+        self.loss: Tensor | None = None  # stays on its device: reading it would make a GPU wait every step
 
     def __call__(self, step: int, loss: Tensor, examples: int) -> None:
         """Count one step."""
         self.seen += examples
-        value = float(loss.detach())
-        self.loss = value if self.loss != self.loss else 0.98 * self.loss + 0.02 * value
+        self.loss = loss.detach() if self.loss is None else self.loss.lerp(loss.detach(), 0.02)
         if (step + 1) % self.every == 0 or step + 1 == self.steps:
-            rate = self.seen / (time.monotonic() - self.start)
-            print(f"step {step + 1}/{self.steps}  loss {self.loss:.4f}  {rate:.1f} examples/s", flush=True)
+            value, rate = float(self.loss), self.seen / (time.monotonic() - self.start)
+            print(f"step {step + 1}/{self.steps}  loss {value:.4f}  {rate:.1f} examples/s", flush=True)
+
+
+class Saver:
+    """Checkpoints of a run of `steps` steps: one after the last step, and one every SECONDS."""
+
+    def __init__(self, path: Path, steps: int, **parts: Any) -> None:
+        self.path, self.steps, self.parts = path, steps, parts
+        self.first = load_state(path, **parts)  # step to go on from
+        self._last = time.monotonic()
+
+    def __call__(self, step: int) -> None:
+        """Save, if it is time."""
+        if step + 1 == self.steps or time.monotonic() - self._last >= SECONDS:
+            save_state(self.path, step, **self.parts)
+            self._last = time.monotonic()
 
 
 def save_state(path: Path, step: int, **parts: Any) -> None:

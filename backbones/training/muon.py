@@ -1,11 +1,13 @@
 """Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon): momentum, orthogonalised, for weight matrices.
 
 torch.optim.Muon takes matrices only; this one also takes convolutions, as (out, in * height * width) matrices, so that
-the U-Net and the DiT train under the same rule. Everything that is not a weight matrix goes to AdamW.
+the U-Net and the DiT train under the same rule, and it turns all matrices of a shape at once: on a GPU one at a time
+costs as much as the network's own step. Everything that is not a weight matrix goes to AdamW.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import overload
 
@@ -16,18 +18,18 @@ from torch.optim import AdamW, Optimizer
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # quintic coefficients of the reference
 
 
-def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
-    """Push the singular values of (m, n) towards 1 by a quintic Newton-Schulz iteration in bfloat16."""
+def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
+    """Push the singular values of matrices (..., m, n) towards 1 by a quintic Newton-Schulz iteration in bfloat16."""
     a, b, c = NEWTON_SCHULZ
-    wide = matrix.bfloat16()
-    if tall := matrix.shape[0] > matrix.shape[1]:
-        wide = wide.T
-    wide = wide / (wide.norm() + 1e-7)
+    wide = matrices.bfloat16()
+    if tall := matrices.shape[-2] > matrices.shape[-1]:
+        wide = wide.mT
+    wide = wide / (wide.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = wide @ wide.T
+        gram = wide @ wide.mT
         wide = a * wide + (b * gram + c * gram @ gram) @ wide
-    restored: Tensor = wide.T if tall else wide
-    return restored.type_as(matrix)
+    restored: Tensor = wide.mT if tall else wide
+    return restored.type_as(matrices)
 
 
 class Muon(Optimizer):
@@ -45,18 +47,24 @@ class Muon(Optimizer):
         """Update every parameter that has a gradient."""
         loss = closure() if closure else None
         for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for weight in group["params"]:
                 if weight.grad is not None:
-                    self._update(weight, weight.grad, group["lr"], group["momentum"], group["weight_decay"])
+                    alike[weight.shape].append(weight)
+            for weights in alike.values():
+                self._update(weights, group["lr"], group["momentum"], group["weight_decay"])
         return loss
 
-    def _update(self, weight: Tensor, gradient: Tensor, lr: float, momentum: float, decay: float) -> None:
-        buffer = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
-        buffer.lerp_(gradient, 1 - momentum)
-        direction = gradient.lerp(buffer, momentum).flatten(1)  # (out, in * ...)
-        scale = 0.2 * max(direction.shape) ** 0.5
-        weight.mul_(1 - lr * decay)
-        weight.add_(orthogonalise(direction).view_as(weight), alpha=-lr * scale)
+    def _update(self, weights: list[Tensor], lr: float, momentum: float, decay: float) -> None:
+        """Move weights of one shape."""
+        gradients = [gradient for weight in weights if (gradient := weight.grad) is not None]
+        buffers = [self.state[w].setdefault("momentum", torch.zeros_like(w)) for w in weights]
+        torch._foreach_lerp_(buffers, gradients, 1 - momentum)
+        directions = torch.stack(torch._foreach_lerp(gradients, buffers, momentum)).flatten(2)  # (n, out, in * ...)
+        scale = 0.2 * max(directions.shape[1:]) ** 0.5
+        turned = [matrix.view_as(weights[0]) for matrix in orthogonalise(directions)]
+        torch._foreach_mul_(weights, 1 - lr * decay)
+        torch._foreach_add_(weights, turned, alpha=-lr * scale)
 
 
 def optimisers(module: nn.Module, lr: float) -> tuple[Optimizer, Optimizer]:

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from backbones.bundled import load_vae
-from backbones.training.data import TRAINING_SIZES, Example, Size, World, batches
+from backbones.training.data import TRAINING_SIZES, Batch, Size, World, batches
 from backbones.training.scene import Split
 from backbones.training.train_vae import to_images
 from backbones.vae import VAE
 
-BATCH = 16
+BATCH = 64
 PURPOSE: dict[Split, str] = {"train": "generator", "held-out": "generator-test"}
 
 
@@ -43,20 +43,20 @@ class Bucket:
 
 
 @torch.inference_mode()
-def encode(vae: VAE, examples: Sequence[Example], device: str) -> Tensor:
-    """Normalised posterior means (B, C, h, w) of examples of one size, half precision, on the CPU."""
-    images = to_images([example.pixels for example in examples])
+def encode(vae: VAE, batch: Batch, device: str) -> Tensor:
+    """Normalised posterior means (B, C, h, w) of a batch, half precision, on the CPU."""
+    images = to_images(batch.pixels.to(device))
     with torch.autocast(torch.device(device).type, torch.bfloat16):
-        mean, _ = vae.encode(images.to(device, memory_format=torch.channels_last))
+        mean, _ = vae.encode(images.to(memory_format=torch.channels_last))
     return vae.normalise(mean.float()).half().cpu()
 
 
 def encode_bucket(vae: VAE, world: World, folder: Path, args: argparse.Namespace) -> None:
     """Encode a world of one size into `WxH.npy` and `WxH.json`."""
     latents, captions = [], []
-    for examples in batches(world, args.workers):
-        latents.append(encode(vae, examples, args.device).numpy())
-        captions += [example.scene.caption for example in examples]
+    for batch in batches(world, args.workers):
+        latents.append(encode(vae, batch, args.device).numpy())
+        captions += [scene.caption for scene in batch.scenes]
     stem = folder / "{}x{}".format(*world.sizes[0])
     np.save(stem.with_suffix(".npy"), np.concatenate(latents))
     stem.with_suffix(".json").write_text(json.dumps(captions), encoding="utf-8")

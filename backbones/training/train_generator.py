@@ -22,7 +22,7 @@ from backbones import dit, unet
 from backbones.cards import publish
 from backbones.text import TextConfig, TextEncoder, Tokenizer
 from backbones.training.data import TRAINING_SIZES
-from backbones.training.loop import Average, Progress, descend, load_state, save_state, set_rates, trapezoid
+from backbones.training.loop import Average, Progress, Saver, compile_blocks, descend, set_rates, trapezoid
 from backbones.training.muon import optimisers
 from backbones.training.options import recipe_facts, recipe_options
 from backbones.training.pool import Bucket
@@ -66,19 +66,19 @@ class Supply:
     """Batches of (latents, ids) from the buckets in turn, drawn without a pattern but from a seed."""
 
     def __init__(self, folder: Path, tokenizer: Tokenizer, batch: int, seed: int, device: str) -> None:
-        self.buckets = [Bucket.load(folder, size) for size in TRAINING_SIZES]
-        self.ids = [tokenizer(bucket.captions).to(device) for bucket in self.buckets]
+        buckets = [Bucket.load(folder, size) for size in TRAINING_SIZES]
+        self.latents = [bucket.latents.to(device) for bucket in buckets]  # 180,000 scenes take 1.5 GB
+        self.ids = [tokenizer(bucket.captions).to(device) for bucket in buckets]
         self.batch, self.seed, self.device = batch, seed, device
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Latents (B, C, h, w) fp32 and ids (B, L) of one bucket; the same for the same step."""
         source = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        place = step % len(self.buckets)
-        latents = self.buckets[place].latents
-        chosen = torch.randint(len(latents), (self.batch,), generator=source)
-        ids = self.ids[place][chosen.to(self.device)]
+        place = step % len(self.latents)
+        latents, ids = self.latents[place], self.ids[place]
+        chosen = torch.randint(len(latents), (self.batch,), generator=source).to(self.device)
         dropped = torch.rand(self.batch, 1, generator=source).to(self.device) < DROP
-        return latents[chosen].to(self.device).float(), ids.masked_fill(dropped, 0)
+        return latents[chosen].float(), ids[chosen].masked_fill(dropped, 0)
 
 
 @torch.inference_mode()
@@ -94,26 +94,19 @@ def held_out_loss(model: nn.Module, supply: Supply, batches: int) -> float:
     return total / batches
 
 
-def compile_blocks(model: nn.Module) -> None:
-    """Compile every repeated block by itself, a kernel set per shape (dynamic shapes broke)."""
-    for module in model.modules():
-        if isinstance(module, BLOCKS):
-            module.compile(dynamic=False)
-
-
 def train(args: argparse.Namespace, tokenizer: Tokenizer) -> Generator:
     """Run the recipe (or what is left of it) and return the averaged weights."""
     torch.manual_seed(args.seed)
-    model = Generator(args.kind, args.preset, len(tokenizer)).to(args.device)
+    model = Generator(args.kind, args.preset, len(tokenizer)).to(args.device).to(memory_format=torch.channels_last)
     average, rules = Average(model, args.ema), optimisers(model, args.lr)
     parts = {"model": model, "average": average.module, "muon": rules[0], "adamw": rules[1]}
-    first = load_state(args.out / "state.pt", **parts)
+    saver = Saver(args.out / "state.pt", args.steps, **parts)
     if args.compile:
-        compile_blocks(model)
+        compile_blocks(model, BLOCKS)
     supply = Supply(args.pool / "train", tokenizer, args.batch, args.seed, args.device)
     progress = Progress(args.steps, EVERY)
     weights: Sequence[Tensor] = list(model.parameters())
-    for step in range(first, args.steps):
+    for step in range(saver.first, args.steps):
         set_rates(rules, args.lr * trapezoid(step, args.steps, args.warmup, 0.4))
         x0, ids = supply(step)
         e, t = torch.randn_like(x0), torch.randn(len(x0), device=args.device).sigmoid()
@@ -122,9 +115,8 @@ def train(args: argparse.Namespace, tokenizer: Tokenizer) -> Generator:
         descend(loss, rules, weights)
         average.update(model, step)
         progress(step, loss, len(x0))
-        if (step + 1) % EVERY == 0 or step + 1 == args.steps:
-            save_state(args.out / "state.pt", step, **parts)
-    return average.module.cpu()
+        saver(step)
+    return average.module
 
 
 def publish_generator(
@@ -158,7 +150,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer(vocabulary())
     model = train(args, tokenizer)
-    test = Supply(args.pool / "held-out", tokenizer, 64, 0, "cpu")
+    test = Supply(args.pool / "held-out", tokenizer, 64, 0, args.device)
     measured = {"held_out_loss": round(held_out_loss(model, test, 16), 4)}
     print(measured)
     publish_generator(model, args, tokenizer, measured)

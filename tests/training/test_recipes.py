@@ -25,7 +25,7 @@ def options(out: Path, **more: object) -> argparse.Namespace:
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory, sprites) -> tuple[VAE, Path]:
     out = tmp_path_factory.mktemp("vae")
-    args = options(out, sprites=sprites, crops=2)
+    args = options(out, sprites=sprites, crops=2, compile=False)
     trained = train_vae.train(args)
     facts = {"kind": "vae", **recipe_facts(args, "test")}
     publish(out, "vae", {"vae": trained}, trained.config, facts)

@@ -53,7 +53,7 @@ def through(vae: VAE, pictures: Sequence[Picture]) -> Iterator[Picture]:
     """The same pictures as the autoencoder gives them back, in whole levels."""
     for start in range(0, len(pictures), BATCH):
         some = pictures[start : start + BATCH]
-        mean, _ = vae.encode(to_images([pixels for pixels, _ in some]))
+        mean, _ = vae.encode(to_images(torch.from_numpy(np.stack([pixels for pixels, _ in some]))))
         levels = ((vae.decode(mean).clamp(-1, 1) + 1) * 127.5).round().byte()  # (B, 3, H, W)
         yield from zip(levels.permute(0, 2, 3, 1).numpy(), (number for _, number in some), strict=True)
 

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from backbones.training.data import SIZES, Example, World, batches
@@ -32,12 +31,12 @@ def encode_aspect(
 ) -> tuple[np.ndarray, list[str]]:
     """Features (n, d) of a world of one size; its first `kept` renders go to `pictures`, and their captions back."""
     rows, captions = [], []
-    for number, examples in enumerate(batches(world, 0)):
-        pixels = np.stack([example.pixels for example in examples])  # (B, H, W, 3)
-        rows.append(encoder.images(torch.from_numpy(pixels).permute(0, 3, 1, 2)))
-        for place, example in enumerate(examples, start=number * BATCH):
+    for number, batch in enumerate(batches(world, 0)):
+        rows.append(encoder.images(batch.pixels.permute(0, 3, 1, 2)))
+        drawn = zip(batch.scenes, batch.pixels.numpy(), strict=True)
+        for place, (scene, pixels) in enumerate(drawn, start=number * BATCH):
             if place < kept:
-                captions.append(keep(example, pictures, f"{aspect.replace(':', 'x')}-{place:03d}"))
+                captions.append(keep(Example(scene, pixels), pictures, f"{aspect.replace(':', 'x')}-{place:03d}"))
     return np.concatenate(rows), captions
 
 

@@ -12,12 +12,20 @@ from backbones.training.scene import COLOURS, RELATIONS, Scene, Subject
 
 def near_miss(scene: Scene, random: Random) -> Scene:
     """The scene with exactly one fact changed: background, a tint, a name, the number, or the relation."""
-    changes = [_background, _tint, _name]
+    changes = [_background, _tint, renamed]
     if scene.relation is None:
         changes.append(_number)
     elif scene.relation in RELATIONS:
         changes += [_relation, _relation]
     return random.choice(changes)(scene, random)
+
+
+def renamed(scene: Scene, random: Random) -> Scene:
+    """The scene with another thing in the place of one of its subjects."""
+    place = random.randrange(len(scene.subjects))
+    taken = {subject.name for subject in scene.subjects}
+    name = random.choice([name for name in NAMES if name not in taken])
+    return _with(scene, place, replace(scene.subjects[place], name=name))
 
 
 def _other(options: Iterable[str], taken: str, random: Random) -> str:
@@ -33,13 +41,6 @@ def _tint(scene: Scene, random: Random) -> Scene:
     subject = scene.subjects[place]
     colours = [colour for colour in COLOURS if colour not in (scene.background, subject.colour)]
     return _with(scene, place, replace(subject, colour=random.choice(colours)))
-
-
-def _name(scene: Scene, random: Random) -> Scene:
-    place = random.randrange(len(scene.subjects))
-    taken = {subject.name for subject in scene.subjects}
-    name = random.choice([name for name in NAMES if name not in taken])
-    return _with(scene, place, replace(scene.subjects[place], name=name))
 
 
 def _number(scene: Scene, random: Random) -> Scene:
