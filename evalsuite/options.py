@@ -91,7 +91,9 @@ def spec_from(
     config: Annotated[
         str | None, option("--config", "A YAML or TOML file of settings; options win over it.", WHAT)
     ] = None,
-    steps: Annotated[int | None, option("--steps", "Steps of the sampler.", HOW, DEFAULTS.steps)] = None,
+    steps: Annotated[
+        int | None, option("--steps", "Steps of the sampler.", HOW, "10 with bundled models, else 20")
+    ] = None,
     guidance: Annotated[
         float | None, option("--guidance", "Guidance scale; 1 is none.", HOW, DEFAULTS.guidance)
     ] = None,
@@ -113,7 +115,22 @@ def spec_from(
         str | None, option("--vae-tile", "Decode in tiles of N pixels; auto, off.", WHERE, DEFAULTS.vae_tile)
     ] = None,
     device: Device = None,
-    dtype: Annotated[str | None, option("--dtype", "fp32, bf16 or fp16.", WHERE, DEFAULTS.dtype)] = None,
+    dtype: Annotated[
+        str | None, option("--dtype", "fp32, bf16 or fp16.", WHERE, "fp32 on cpu, bf16 on cuda", metavar="DTYPE|auto")
+    ] = None,
+    vae_dtype: Annotated[
+        str | None,
+        option(
+            "--vae-dtype", "Of decoding: fp32, tf32 or bf16.", WHERE, "fp32 on cpu, tf32 on cuda", metavar="DTYPE|auto"
+        ),
+    ] = None,
+    compile: Annotated[
+        str | None,
+        option("--compile", "Compile blocks: auto (on cuda, for long runs), on, off.", WHERE, DEFAULTS.compile),
+    ] = None,
+    cuda_graphs: Annotated[
+        str | None, option("--cuda-graphs", "Replay passes on cuda: auto, off.", WHERE, DEFAULTS.cuda_graphs)
+    ] = None,
     batch_size: Annotated[
         str | None, option("--batch-size", "Images per pass.", WHERE, "4 on cpu, 16 on cuda", metavar="N|auto")
     ] = None,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -12,7 +11,8 @@ from typing import Any, Literal
 from evalsuite import model_source
 from evalsuite.errors import InputError
 from evalsuite.metric_names import parse
-from evalsuite.sizes import parse_aspect, size_of
+from evalsuite.sizes import size_of
+from evalsuite.spec_checks import check_aspects, check_choice, check_names, check_real, check_whole
 from evalsuite.tiles import check_tile
 
 __all__ = ["DTYPES", "SAMPLERS", "RunSpec", "size_of"]
@@ -22,6 +22,8 @@ SAMPLERS = ("euler", "heun", "midpoint")
 KNOWN_SAMPLERS = ("auto", *SAMPLERS, "ddim", "dpm++2m")
 SAMPLER = re.compile(r"[a-z0-9][a-z0-9+_.-]{0,31}")
 DTYPES = ("fp32", "bf16", "fp16")
+VAE_DTYPES = ("auto", "fp32", "tf32", "bf16")
+COMPILE = ("auto", "on", "off")
 ATTENTION = ("auto", "sdpa", "flash", "cudnn", "efficient", "math", "linear")
 HPS_BACKENDS = ("open_clip", "hpsv2")
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,2})?")
@@ -30,12 +32,16 @@ WHOLE = {
     "limit": (1, 10**7),
     "seed": (0, 2**63 - 1),
     "num_images": (1, 10**5),
-    "steps": (1, 1000),
+    "steps": (0, 1000),
     "batch_size": (1, 4096),
     "threads": (1, 1024),
 }
 REAL = {"guidance": (0.0, 100.0), "shift": (0.01, 100.0)}
-NOT_PIXELS = ("output_dir", "metrics", "reference", "weights", "hps_backend")
+TRAINED = ("dit", "unet")
+"""The bundled models that were trained."""
+NOT_PIXELS = ("output_dir", "metrics", "reference", "weights", "hps_backend", "cuda_graphs")
+ONLY_IF = {"compile": ("on",), "vae_dtype": ("tf32", "bf16")}
+"""Settings that change a pixel with these values alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +57,7 @@ class RunSpec:
         limit: how many prompts to use, from the first; None means all of them.
         seed: of the whole run; an image's own seed derives from it, the prompt and the index.
         num_images: images per model, prompt and aspect.
-        steps: steps of the sampler.
+        steps: steps of the sampler; 0 means what suits the models, see `suited_steps`.
         guidance: classifier-free guidance scale; 1 means none.
         negative_prompt: what guidance leads away from; empty means the null prompt.
         sampler: ``auto`` (a model's own, else ``euler``), ``euler`` (one prediction a step), ``heun`` or ``midpoint``
@@ -62,7 +68,14 @@ class RunSpec:
             PyTorch; ``flash``, ``cudnn``, ``efficient`` and ``math`` force one; ``linear`` is for models made so.
         vae_tile: side in pixels of the tiles that images are decoded in; ``auto``, see `evalsuite.tiles`, or ``off``.
         device: ``auto`` (CUDA when there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-        dtype: of weights and activations; noise and integration stay fp32.
+        dtype: of weights and activations; noise and integration stay fp32. ``auto``: bf16 on a GPU that has it, else
+            fp32.
+        vae_dtype: arithmetic of decoding, see `evalsuite.vae_precision`; ``auto``: fp32, with a GPU and another dtype
+            than fp32 tf32.
+        compile: whether the blocks of models are compiled, see `evalsuite.compiling`: ``on``, ``off``, or ``auto``, on
+            a GPU where the run is long enough to repay it.
+        cuda_graphs: ``auto`` (on a GPU passes are recorded and replayed where they can be) or ``off``; it changes no
+            pixel.
         batch_size: images per forward pass. It can change the last bits of an image, so it is recorded.
         threads: CPU threads per operation, for the same reason; None means the physical cores.
         metrics: names from the metric catalogue; one without a network takes the published one where its weights are
@@ -82,7 +95,7 @@ class RunSpec:
     limit: int | None = None
     seed: int = 0
     num_images: int = 1
-    steps: int = 20
+    steps: int = 0
     guidance: float = 4.0
     negative_prompt: str = ""
     sampler: str = "auto"
@@ -90,7 +103,10 @@ class RunSpec:
     attention: str = "auto"
     vae_tile: str = "auto"
     device: str = "auto"
-    dtype: str = "fp32"
+    dtype: str = "auto"
+    vae_dtype: str = "auto"
+    compile: str = "auto"
+    cuda_graphs: str = "auto"
     batch_size: int | Literal["auto"] = "auto"
     threads: int | None = None
     metrics: tuple[str, ...] = ("hps", "clip_score", "clip_direction", "fid", "v_variance")
@@ -131,17 +147,17 @@ class RunSpec:
             InputError: the first field that is wrong, its value, and what it may be.
         """
         for name in ("models", "aspects", "metrics"):
-            _check_names(name, getattr(self, name))
+            check_names(name, getattr(self, name))
         if self.weights:
-            _check_names("weights", self.weights)
+            check_names("weights", self.weights)
         if self.reference is not None and (not isinstance(self.reference, str) or not self.reference):
             raise InputError(f"reference is {self.reference!r}: name a folder of images, or a file of evalsuite stats")
         for name, (lowest, highest) in WHOLE.items():
-            _check_whole(name, getattr(self, name), lowest, highest)
+            check_whole(name, getattr(self, name), lowest, highest)
         for name, (least, most) in REAL.items():
-            _check_real(name, getattr(self, name), least, most)
+            check_real(name, getattr(self, name), least, most)
         if self.model_args:
-            _check_names("model_args", self.model_args)
+            check_names("model_args", self.model_args)
             model_source.arguments(self.model_args, "model_args")
         if not isinstance(self.negative_prompt, str) or not self.negative_prompt.isprintable():
             raise InputError(f"negative_prompt is {self.negative_prompt!r}: write one line of text")
@@ -149,23 +165,27 @@ class RunSpec:
             raise InputError(
                 f"sampler {self.sampler!r} is no name: use {', '.join(KNOWN_SAMPLERS)}, or another of the model's own"
             )
-        _check_choice("dtype", self.dtype, DTYPES)
-        _check_choice("attention", self.attention, ATTENTION)
+        check_choice("dtype", self.dtype, ("auto", *DTYPES))
+        check_choice("vae_dtype", self.vae_dtype, VAE_DTYPES)
+        check_choice("compile", self.compile, COMPILE)
+        check_choice("cuda_graphs", self.cuda_graphs, ("auto", "off"))
+        check_choice("attention", self.attention, ATTENTION)
         check_tile(self.vae_tile)
-        _check_choice("hps_backend", self.hps_backend, HPS_BACKENDS)
+        check_choice("hps_backend", self.hps_backend, HPS_BACKENDS)
         if not isinstance(self.device, str) or not DEVICE.fullmatch(self.device):
             raise InputError(f"device {self.device!r} is unknown: use auto, cpu, cuda or cuda:0")
         if not isinstance(self.prompts, str) or not self.prompts:
             raise InputError(f"prompts is {self.prompts!r}: name a bundled set or a file")
-        _check_aspects(self.aspects)
+        check_aspects(self.aspects)
         return self
 
-    def resolved(self, *, device: str, cores: int) -> RunSpec:
-        """The same run with nothing left open.
+    def resolved(self, *, device: str, cores: int, bf16: bool = False) -> RunSpec:
+        """The same run with nothing left open but ``compile``, which the plan settles.
 
         Args:
             device: what to use where the spec says ``auto``.
             cores: threads to use where the spec has none.
+            bf16: whether the GPU computes in bf16.
 
         Raises:
             InputError: a field is wrong, or fp16 on a CPU.
@@ -174,9 +194,12 @@ class RunSpec:
         device = device if self.device == "auto" else self.device
         if self.dtype == "fp16" and device == "cpu":
             raise InputError("dtype fp16 on cpu is about 30 times slower than fp32: use fp32 or bf16")
-        automatic = 16 if device.startswith("cuda") else 4
-        batch = automatic if self.batch_size == "auto" else self.batch_size
-        return replace(self, device=device, batch_size=batch, threads=self.threads or cores)
+        gpu = device.startswith("cuda")
+        batch = self.batch_size if self.batch_size != "auto" else 16 if gpu else 4
+        dtype = self.dtype if self.dtype != "auto" else "bf16" if gpu and bf16 else "fp32"
+        vae = self.vae_dtype if self.vae_dtype != "auto" else "tf32" if gpu and dtype != "fp32" else "fp32"
+        threads, steps = self.threads or cores, self.steps or suited_steps(self.models)
+        return replace(self, device=device, batch_size=batch, dtype=dtype, vae_dtype=vae, threads=threads, steps=steps)
 
     def to_json(self) -> dict[str, Any]:
         """Every field, as plain JSON data."""
@@ -198,39 +221,9 @@ class RunSpec:
         return cls(**data)
 
 
-def _check_names(name: str, values: Any) -> None:
-    if not isinstance(values, tuple) or not values or not all(isinstance(value, str) for value in values):
-        raise InputError(f"{name} is {values!r}: give a list of at least one name")
-    for value in values:
-        if not value or "|" in value or not value.isprintable():
-            raise InputError(f"{name} has {value!r}: not a name")
-        if values.count(value) > 1:
-            raise InputError(f"{name} has {value!r} twice: name each once")
+def suited_steps(models: Sequence[str]) -> int:
+    """Steps of a run that names none.
 
-
-def _check_whole(name: str, value: Any, lowest: int, highest: int) -> None:
-    if (name == "batch_size" and value == "auto") or (name in ("limit", "threads") and value is None):
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-        raise InputError(f"{name} is {value!r}: use a whole number from {lowest} to {highest}")
-
-
-def _check_real(name: str, value: Any, least: float, most: float) -> None:
-    if name == "shift" and value is None:
-        return
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not least <= value <= most:
-        raise InputError(f"{name} is {value!r}: use a number from {least:g} to {most:g}")
-
-
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"{name} {value!r} is unknown: use {', '.join(choices)}")
-
-
-def _check_aspects(aspects: tuple[str, ...]) -> None:
-    seen: dict[Any, str] = {}
-    for aspect in aspects:
-        other = seen.setdefault(parse_aspect(aspect), aspect)
-        if other != aspect:
-            raise InputError(f"aspects {other} and {aspect} are the same ratio: drop one")
+    10 where all models are bundled ones, whose pictures change little after that; else 20.
+    """
+    return 10 if all(name.partition("?")[0] in TRAINED for name in models) else 20

@@ -26,9 +26,7 @@ Guidance = Annotated[
     str | None,
     option("--guidance", "Guidance scales, with commas; 1 is none.", HOW, DEFAULTS.guidance, metavar="A,B,..."),
 ]
-Steps = Annotated[
-    str | None, option("--steps", "Numbers of steps, with commas.", HOW, DEFAULTS.steps, metavar="A,B,...")
-]
+Steps = Annotated[str | None, option("--steps", "Numbers of steps, with commas.", HOW, "as run", metavar="A,B,...")]
 Samplers = Annotated[
     str | None,
     option("--sampler", "Samplers, with commas; see `evalsuite run --help`.", HOW, DEFAULTS.sampler, metavar="A,B,..."),

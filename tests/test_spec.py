@@ -34,6 +34,8 @@ CHANGES = {
     "vae_tile": "512",
     "device": "cuda",
     "dtype": "bf16",
+    "vae_dtype": "bf16",
+    "compile": "on",
     "batch_size": 3,
     "threads": 7,
 }

@@ -117,8 +117,8 @@ class ProbeSpec:
         self.run.validate_values()
         if self.run.sampler not in ("auto", *SAMPLERS):
             raise InputError(f"--sampler {self.run.sampler!r}: paths are walked by {', '.join(SAMPLERS)}")
-        if self.run.steps < 2:
-            raise InputError(f"--steps {self.run.steps}: a path's change needs at least 2 steps")
+        if self.run.steps == 1:
+            raise InputError("--steps 1: a path's change needs at least 2 steps")
         values = {"images": self.made.images, "draws": self.made.draws, "seed": self.made.seed, "paths": self.paths}
         for name, value in values.items():
             least, most = _LIMITS[name]
