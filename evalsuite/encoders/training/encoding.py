@@ -1,0 +1,28 @@
+"""Features of many pictures, without all of them in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from evalsuite.encoders.protocol import BATCH, ImageEncoder
+from evalsuite.encoders.training.objects import Pixels
+from evalsuite.moments import Rows
+
+
+def encoded(encoder: ImageEncoder, pictures: Iterable[Pixels]) -> Rows:
+    """Features (n, d) of n >= 1 pictures of one size, read as they are needed."""
+    rows, some = list[np.ndarray[Any, Any]](), list[Pixels]()
+    for pixels in pictures:
+        some.append(pixels)
+        if len(some) == BATCH:
+            rows.append(_features(encoder, some))
+            some = []
+    return np.concatenate([*rows, _features(encoder, some)] if some else rows)
+
+
+def _features(encoder: ImageEncoder, pictures: Sequence[Pixels]) -> Rows:
+    return encoder.images(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))
