@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from backbones.adaln import Parts, Stack
+
 FREQUENCIES = 256
 EPS = 1e-6  # of every LayerNorm
 PERIOD = 10_000.0
@@ -178,6 +180,7 @@ class FacebookDiT(nn.Module):
     def __init__(self, config: FacebookDiTConfig) -> None:
         super().__init__()
         self.config = config
+        self.fused: Stack | None = None
         self.x_embedder = PatchEmbedder(config)
         self.t_embedder = TimestepEmbedder(config.width)
         self.y_embedder = LabelEmbedder(config.rows, config.width)
@@ -191,6 +194,21 @@ class FacebookDiT(nn.Module):
         grid = self.config.grid
         wanted = position_table(grid, grid, self.config.width).to(self.pos_embed)
         return bool((self.pos_embed - wanted).abs().max() <= SAME_TABLE)
+
+    def fuse(self) -> list[nn.Module]:
+        """Compute with fused blocks from now on, on the device where it is; returns what may be compiled."""
+        parts = [
+            Parts((b.attn.qkv,), b.attn.proj, b.mlp.fc1, b.mlp.fc2, b.adaLN_modulation[1], (EPS, EPS))  # type: ignore
+            for b in self.blocks
+        ]
+        stack = Stack(parts, self.config.heads, EPS)
+        object.__setattr__(self, "fused", stack)  # no submodule: the weights are those of the blocks
+        return stack.repeated()
+
+    def unfuse(self) -> list[nn.Module]:
+        """Undo `fuse`; returns the blocks."""
+        object.__setattr__(self, "fused", None)
+        return list(self.blocks)
 
     def positions(self, rows: int, columns: int) -> Tensor:
         """The position table (1, rows * columns, D)."""
@@ -213,7 +231,14 @@ class FacebookDiT(nn.Module):
         rows, columns = x.shape[2] // p, x.shape[3] // p
         tokens = self.x_embedder(x) + self.positions(rows, columns)  # (B, L, D)
         c = self.t_embedder(t) + self.y_embedder(labels)  # (B, D)
-        for block in self.blocks:
-            tokens = block(tokens, c)  # (B, L, D)
-        patches: Tensor = self.final_layer(tokens, c).unflatten(1, (rows, columns)).unflatten(3, (p, p, -1))
+        if self.fused is not None:
+            active = F.silu(c)
+            shaped = self.final_layer.linear(
+                self.fused(tokens, active[None], self.final_layer.adaLN_modulation[1](active))
+            )
+        else:
+            for block in self.blocks:
+                tokens = block(tokens, c)  # (B, L, D)
+            shaped = self.final_layer(tokens, c)
+        patches: Tensor = shaped.unflatten(1, (rows, columns)).unflatten(3, (p, p, -1))
         return patches.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)  # (B, out, h, w)

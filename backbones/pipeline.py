@@ -14,6 +14,7 @@ from typing import Self, TypeGuard
 import torch
 from torch import Tensor, nn
 
+from backbones.compiled import repeated
 from backbones.dit import DiT
 from backbones.fingerprint import add_weights
 from backbones.protocol import Condition, latent_sides
@@ -37,6 +38,7 @@ class LatentDiffusion:
     """
 
     stride = 2 * STRIDE  # pixels: even latent sides for every patch and stem
+    pure = "velocity"
 
     def __init__(self, name: str, denoiser: DiT | UNet, text: TextEncoder, tokenizer: Tokenizer, vae: VAE):
         if len(tokenizer) != text.config.ids or tokenizer.length != text.config.length:
@@ -90,6 +92,10 @@ class LatentDiffusion:
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Return the words outside the vocabulary, or past the fixed length."""
         return self.tokenizer.unseen(text)
+
+    def repeated(self, fused: bool = True) -> list[nn.Module]:
+        """The blocks of the transformer, or the stages of the U-Net; see `TextToImage`."""
+        return repeated(self.denoiser)
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Self:
         """Move everything to `device`, and cast the denoiser and the text encoder to `dtype`."""

@@ -25,7 +25,12 @@ class TextToImage(Protocol):
         strips: see `Tiled`, for a model that can decode images too large to be decoded whole;
         latents: see `ReadsImages`, for a model that can be probed on given pictures (`evalsuite probe`);
         attention: "linear", for a model that attends in linear time. Without it, its attention is PyTorch's
-            scaled_dot_product_attention, whose kernel the run may choose.
+            scaled_dot_product_attention, whose kernel the run may choose;
+        repeated(fused=True): a list of the modules that a prediction calls again and again, for a model that may be
+            compiled; before that the model may put others in their place that compile better, and does not where
+            `fused` is False;
+        pure: "velocity" or "predict": the name of its method that is a pure function of tensors, and may be recorded
+            as a CUDA graph.
 
     Letters: B batch, C latent channels, h x w latent sides, H x W image sides in pixels.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -155,46 +155,77 @@ def theirs(pipe: Any, work: Task) -> np.ndarray:
     return np.stack([np.asarray(image) for image in found.images])
 
 
-def ours(folder: Path, size: Size, work: Task, device: str, dtype: str, threads: int) -> Callable[[], np.ndarray]:
-    """Our images (B, H, W, 3), bytes: what `evalsuite generate` does with one unit, short of writing it."""
-    model = models.place(models.resolve(str(folder)), device, dtype)
-    batch = len(work.labels)
-    spec = RunSpec(
-        models=(str(folder),),
-        steps=work.steps,
-        guidance=work.guidance,
-        device=device,
-        dtype=dtype,
-        batch_size=batch,
-        threads=threads,
-    )
-    jobs = tuple(
-        Job(model.name, f"p{number}", f"class {label}", None, (), "1:1", size.side, size.side, 0, seed)
-        for number, (label, seed) in enumerate(zip(work.labels, work.seeds, strict=True))
-    )
-    unit, painter = Unit("", model.name, size.side, size.side, jobs, batch), Painter(model, spec)
+class Ours:
+    """Our images of a pipeline's folder: what `evalsuite generate` does with one unit, short of writing it.
 
-    def paint() -> np.ndarray:
-        with reproducible(threads):
-            pictures = painter.paint(unit)
-        return np.stack([picture.rgb for picture in pictures if picture.rgb is not None])
+    Args:
+        folder: of the pipeline.
+        size: of its network.
+        settings: of the run, besides the task's own.
+    """
 
-    return paint
+    def __init__(self, folder: Path, size: Size, **settings: Any) -> None:
+        spec = RunSpec(models=(str(folder),), **settings)
+        self.spec = spec.resolved(device=spec.device, cores=spec.threads or 1, bf16=True)
+        self.model, self.size = models.resolve(str(folder)), size
+        models.place(self.model, self.spec.device, self.spec.dtype)
+
+    def arm(self, work: Task) -> Callable[[], np.ndarray]:
+        """A call that makes the images (B, H, W, 3), bytes."""
+        unit, painter = self._unit(work), self.painter(work)
+
+        def paint() -> np.ndarray:
+            with reproducible(painter.spec.threads or 1):
+                pictures = painter.paint(unit)
+            return np.stack([picture.rgb for picture in pictures if picture.rgb is not None])
+
+        return paint
+
+    def painter(self, work: Task) -> Painter:
+        """That makes the task's images."""
+        changes = {"steps": work.steps, "guidance": work.guidance, "batch_size": len(work.labels)}
+        return Painter(self.model, replace(self.spec, **changes))
+
+    def variant(self, **settings: Any) -> Ours:
+        """The same weights once more, to be run otherwise."""
+        other = copy.copy(self)
+        other.model, other.spec = copy.deepcopy(self.model), replace(self.spec, **settings)
+        return other
+
+    def _unit(self, work: Task) -> Unit:
+        name, side = self.model.name, self.size.side
+        jobs = tuple(
+            Job(name, f"p{number}", f"class {label}", None, (), "1:1", side, side, 0, seed)
+            for number, (label, seed) in enumerate(zip(work.labels, work.seeds, strict=True))
+        )
+        return Unit("", name, side, side, jobs, len(jobs))
+
+
+def rows_of(work: Task) -> int:
+    """Of a pass: conditional and null together."""
+    return len(work.labels) * (2 if work.guidance > 1 else 1)
 
 
 def flops(pipe: Any, work: Task) -> int:
-    """Of a call: every step's forward of conditional and null together, and the decoding."""
-    config, batch = pipe.transformer.config, len(work.labels)
-    both = 2 * batch if work.guidance > 1 else batch
-    network, vae = pipe.transformer, pipe.vae
+    """Of a call: every step's pass, and the decoding."""
+    x = _latents(pipe, len(work.labels))
     with torch.inference_mode():
-        x = torch.randn(both, config.in_channels, config.sample_size, config.sample_size).to(
-            network.device, network.dtype
-        )
-        about = torch.zeros(both, dtype=torch.long, device=network.device)
-        forward = _counted(lambda: network(x, timestep=about, class_labels=about))
-        decoding = _counted(lambda: vae.decode(x[:batch].to(vae.dtype)))
-    return work.steps * forward + decoding
+        decoding = _counted(lambda: pipe.vae.decode(x.to(pipe.vae.dtype)))
+    return work.steps * pass_flops(pipe, rows_of(work)) + decoding
+
+
+def pass_flops(pipe: Any, rows: int) -> int:
+    """Of one pass over so many rows."""
+    x, network = _latents(pipe, rows), pipe.transformer
+    about = torch.zeros(rows, dtype=torch.long, device=network.device)
+    with torch.inference_mode():
+        return _counted(lambda: network(x, timestep=about, class_labels=about))
+
+
+def _latents(pipe: Any, rows: int) -> Tensor:
+    config = pipe.transformer.config
+    shape = (rows, config.in_channels, config.sample_size, config.sample_size)
+    return torch.randn(shape).to(pipe.transformer.device, pipe.transformer.dtype)
 
 
 def _counted(call: Callable[[], object]) -> int:

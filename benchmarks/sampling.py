@@ -4,107 +4,39 @@
     python benchmarks/sampling.py --preset xl2 --device cuda --dtype bf16 --steps 50 --batch 1 8 32 --json xl2.json
 
 From class labels and seeds to bytes: noise, DDIM with guidance, decoding, rounding. diffusers runs as its users run it
-(eager), tuned (inference mode, the VAE in channels last) and, with --compile or on a GPU, with every block compiled.
+(eager), tuned (inference mode, the VAE in channels last) and, with --compile or on a GPU, with every block compiled;
+then ours is compiled too. On a GPU, or with --passes, the network's passes are also timed alone.
 
 First the bytes: in fp32 nothing may differ by more than 1 level and 99.9 % by nothing. In bf16 two images of the same
-network differ by rounding, and evalsuite decodes in fp32 and integrates in fp32 where diffusers does neither: ours may
-be no farther from the peer's than twice the peer's own distance to its fp32 images. An arm beyond that gets no ratio.
+network differ by rounding, and evalsuite decodes in fp32 (on a GPU in TF32) and integrates in fp32 where diffusers
+does neither: ours may be no farther from the peer's than twice the peer's own distance to its fp32 images. An arm
+beyond that gets no ratio.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import run
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import dit_passes
 import dit_pipelines as dits
-import numpy as np
 import results
 import torch
 from pairing import Clock, Timing, environment, gemm_peak, median, paired
 from results import Comparison
+from sampling_sides import COMPILED, EAGER, OURS, PLAIN, TUNED, Sides, is_same, prepare, rounding_of, sides
 
 from evalsuite.cost.limit import limit_of
 from evalsuite.models import TORCH_DTYPES
 
 BENCHMARK = "sampling"
-OURS, EAGER, TUNED, COMPILED = "evalsuite", "diffusers", "diffusers, tuned", "diffusers, blocks compiled"
 PACKAGES = ("torch", "diffusers", "accelerate", "numpy", "pillow")
-EQUAL, LEVELS = 0.999, 1
-GPU_GOALS = {EAGER: 2.0, COMPILED: 1.3}
-GPU_SHARE, GPU_BATCH = 0.45, 32  # from which batch on these are goals
-Images = Callable[[], np.ndarray]
-
-
-class Apart(NamedTuple):
-    """How far images are from others of the same work, in levels of 255."""
-
-    most: int
-    mean: float
-    equal: float  # share of bytes
-
-    def __str__(self) -> str:
-        return f"at most {self.most} of 255 levels apart, {self.equal:.3%} of bytes equal"
-
-
-def apart(found: np.ndarray, wanted: np.ndarray) -> Apart:
-    """Compare bytes (B, H, W, 3)."""
-    off = np.abs(found.astype(np.int16) - wanted)
-    return Apart(int(off.max()), float(off.mean()), float((off == 0).mean()))
-
-
-def is_same(off: Apart, rounding: float | None) -> bool:
-    """Whether bytes are those of the same work.
-
-    Args:
-        off: how far they are apart.
-        rounding: mean distance, in levels, of the peer's images to its own in fp32; None where these are fp32.
-    """
-    if rounding is None:
-        return off.most <= LEVELS and off.equal >= EQUAL
-    return off.mean <= 2 * rounding
-
-
-class Batch(NamedTuple):
-    """One batch size: what runs, by arm, and what is known of it."""
-
-    arms: dict[str, Images]
-    off: dict[str, Apart]
-    rounding: float | None
-    compiling: float  # seconds of the compiled arm's first call
-    flops: int
-
-
-def prepare(folder: Path, size: dits.Size, work: dits.Task, args: argparse.Namespace) -> Batch:
-    """Build every arm, call each once, and compare the bytes with ours."""
-    dtype = TORCH_DTYPES[args.dtype]
-    pipe = dits.reopen(folder, args.device, dtype)
-    arms: dict[str, Images] = {
-        OURS: dits.ours(folder, size, work, args.device, args.dtype, args.threads),
-        EAGER: lambda: dits.theirs(pipe, work),
-    }
-    faster = dits.tuned(pipe)
-    arms[TUNED] = torch.inference_mode()(lambda: dits.theirs(faster, work))
-    if args.compile or args.device != "cpu":
-        blocks = dits.compiled(pipe)
-        arms[COMPILED] = lambda: dits.theirs(blocks, work)
-    images, compiling = {}, 0.0
-    for name, arm in arms.items():
-        began = time.perf_counter()
-        images[name] = arm()
-        compiling = time.perf_counter() - began if name == COMPILED else compiling
-    if images[EAGER].std() <= 5:
-        raise SystemExit("these weights make flat images: equal bytes would say nothing")
-    off = {name: apart(found, images[OURS]) for name, found in images.items()}
-    rounding = None
-    if args.dtype != "fp32":
-        exact = dits.theirs(dits.reopen(folder, args.device, torch.float32), work)
-        rounding = apart(images[EAGER], exact).mean
-    return Batch(arms, off, rounding, compiling, dits.flops(pipe, work))
+EAGER_GOAL, EAGER_BATCH = 2.0, 32  # up to which batch
+COMPILED_GOAL, GPU_SHARE = 1.1, 0.6
 
 
 class Found(NamedTuple):
@@ -115,62 +47,78 @@ class Found(NamedTuple):
     timings: list[Timing]
 
 
-def measure(folder: Path, size: dits.Size, batch: int, peak: float, args: argparse.Namespace) -> Found:
-    """The gate, then times, ratios and shares of the limit.
+def measure(both: Sides, size: dits.Size, batch: int, peak: float, args: argparse.Namespace) -> Found:
+    """The gate, then times, ratios and shares of the limit: of whole calls, and of the network's passes alone.
 
     Args:
-        folder: of the pipeline.
-        size: of its network.
+        both: sides.
+        size: of the network.
         batch: images in a call.
         peak: GFLOP/s.
-        args: of the command.
+        args: of the command, with ``rounding``.
     """
-    clock: Clock = "cpu_s" if args.device == "cpu" else "wall_s"
+    gpu = args.device != "cpu"
+    clock: Clock = "wall_s" if gpu else "cpu_s"
     case = f"{size.name}, {size.side} px, {args.steps} steps, {args.dtype}, batch {batch}"
-    ready = prepare(folder, size, dits.task(batch, args.steps, args.guidance), args)
+    work = dits.task(batch, args.steps, args.guidance)
+    ready = prepare(both, work, args.rounding)
     same = {name: arm for name, arm in ready.arms.items() if is_same(ready.off[name], ready.rounding)}
     timings = paired(same, args.rounds, warm=args.warm)
     notes = {name: "" if name == OURS else str(off) for name, off in ready.off.items()}
     notes |= {name: f"{notes[name]}; {results.DIFFERENT}" for name in ready.arms.keys() - same.keys()}
     if ready.rounding is not None:
         notes[EAGER] += f"; {args.dtype} and fp32 of this arm are {ready.rounding:.2g} apart in the mean"
-    large = args.device != "cpu" and batch >= GPU_BATCH
+    goals = {} if not gpu else {COMPILED: COMPILED_GOAL} | ({EAGER: EAGER_GOAL} if batch <= EAGER_BATCH else {})
+    variants = (PLAIN,)
     rows = results.rows(
-        Comparison(BENCHMARK, case, OURS, "image", batch, "levels of 255, mean", clock=clock),
+        Comparison(BENCHMARK, case, OURS, "image", batch, "levels of 255, mean", clock=clock, variants=variants),
         timings,
         {name: off.mean for name, off in ready.off.items()},
-        GPU_GOALS if large else {},
+        goals,
         notes,
         results.Limit(ready.flops / batch, peak, args.threads),
     )
-    figures = [figure for row in rows if row["arm"] == OURS and large for figure in share_goal(row)]
-    return Found(rows, figures + break_even(case, batch, ready.compiling, timings), timings)
+    figures = break_even(case, batch, ready.compiling, timings)
+    if gpu or args.passes:
+        rows += passes(both, case, dits.rows_of(work), peak, args)
+        share = next(row["share"] for row in rows if row["unit"] == "pass" and row["arm"] == OURS)
+        name = f"{case}: a pass of {OURS}, of the matrix products' limit"
+        figures.append(results.figure(BENCHMARK, name, share, "share", clock, least=GPU_SHARE if gpu else None))
+    return Found(rows, figures, timings)
 
 
-def share_goal(row: results.Row) -> list[results.Row]:
-    """Ours beside what is hoped for on a GPU."""
-    name = f"{row['case']}: {OURS}, of the matrix products' limit"
-    return [results.figure(BENCHMARK, name, row["share"], "share", row["clock"], least=GPU_SHARE)]
+def passes(both: Sides, case: str, rows: int, peak: float, args: argparse.Namespace) -> list[results.Row]:
+    """Passes of the network alone, of those that have just run."""
+    some = dit_passes.Passes(f"{case}: a pass of {rows} rows", rows, both.pipe.transformer)
+    arms = {name: some.ours(one.model) for name, one in both.ours.items()}
+    arms |= {name: some.theirs(pipe.transformer) for name, pipe in both.peers.items() if name != TUNED}
+    about = {"benchmark": BENCHMARK, "ours": OURS, "variants": (PLAIN,)}
+    limit = results.Limit(dits.pass_flops(both.pipe, rows), peak, args.threads)
+    return some.measure(about, arms, args.rounds, limit)
 
 
-def break_even(case: str, batch: int, compiling: float, timings: Sequence[Timing]) -> list[results.Row]:
-    """What compiling took, and when it has paid; nothing where nothing was compiled.
+def break_even(case: str, batch: int, compiling: Mapping[str, float], timings: Sequence[Timing]) -> list[results.Row]:
+    """What compiling took, and when it has paid, against the same side without; nothing where nothing was compiled.
 
     Args:
         case: of the comparison.
         batch: images in a call.
-        compiling: seconds of the first call.
+        compiling: arm to the seconds of its first call.
         timings: of the later ones.
     """
-    if all(timing.arm != COMPILED for timing in timings):
-        return []
-    quick, slow = (median(timings, arm, "wall_s") for arm in (COMPILED, EAGER))
-    spent = compiling - quick
-    even = spent / (slow - quick) * batch if slow > quick else None  # never
-    return [
-        results.figure(BENCHMARK, f"{case}: compiling", spent, "s", "wall_s"),
-        results.figure(BENCHMARK, f"{case}: images until compiling has paid", even, "images", "wall_s"),
-    ]
+    figures = []
+    for arm, seconds in compiling.items():
+        plain = PLAIN if arm == OURS else EAGER
+        if {arm, plain} - {timing.arm for timing in timings}:
+            continue
+        quick, slow = (median(timings, name, "wall_s") for name in (arm, plain))
+        spent = seconds - quick
+        even = spent / (slow - quick) * batch if slow > quick else None  # never
+        figures += [
+            results.figure(BENCHMARK, f"{case}: compiling, {arm}", spent, "s", "wall_s"),
+            results.figure(BENCHMARK, f"{case}: images until compiling has paid, {arm}", even, "images", "wall_s"),
+        ]
+    return figures
 
 
 def gpu() -> dict[str, Any]:
@@ -195,7 +143,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--warm", type=int, default=1, help="calls of each arm before those that are timed")
-    parser.add_argument("--compile", action="store_true", help="the compiled arm on a CPU too")
+    parser.add_argument("--attention", default="auto", help="kernel of ours, see evalsuite.attention")
+    parser.add_argument("--compile", action="store_true", help="the compiled arms on a CPU too")
+    parser.add_argument("--passes", action="store_true", help="the network's passes alone, on a CPU too")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--peak-seconds", type=float, default=3.0, help="of the limit on a CPU")
     parser.add_argument("--folder", type=Path, help="for the temporary weights")
@@ -213,15 +163,23 @@ def main() -> None:
     peak = gemm_peak(dtype, args.threads, args.peak_seconds) if cpu else limit_of(device, dtype).flops / 1e9
     with TemporaryDirectory(dir=args.folder) as name:
         folder = dits.write(size, Path(name) / "pipeline")
+        both = sides(folder, size, args)
+        args.rounding = rounding_of(folder, both.pipe, dits.task(1, args.steps, args.guidance), args)
         for batch in args.batch:
-            parts.append(measure(folder, size, batch, peak, args))
+            parts.append(measure(both, size, batch, peak, args))
             results.show(parts[-1].rows)
-    facts |= {} if cpu else gpu()
-    limit = results.figure(
-        BENCHMARK, f"matrix products' limit, {args.dtype}", peak, "GFLOP/s", "cpu_s" if cpu else "wall_s"
-    )
+            keep(args, facts, peak, parts)
+    if not cpu:
+        facts |= gpu()
+    keep(args, facts, peak, parts)
+    results.show_figures([one for part in parts for one in part.figures])
+
+
+def keep(args: argparse.Namespace, facts: Mapping[str, Any], peak: float, parts: Sequence[Found]) -> None:
+    """Write what there is so far: a batch that does not fit takes none of those before with it."""
+    clock: Clock = "cpu_s" if args.device == "cpu" else "wall_s"
+    limit = results.figure(BENCHMARK, f"matrix products' limit, {args.dtype}", peak, "GFLOP/s", clock)
     figures = [limit, *(one for part in parts for one in part.figures)]
-    results.show_figures(figures)
     rows, timings = [row for part in parts for row in part.rows], [one for part in parts for one in part.timings]
     results.write(args.json, BENCHMARK, facts, vars(args), rows, figures, timings=timings)
 

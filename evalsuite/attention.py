@@ -71,13 +71,16 @@ class Kernels:
         asked: of the spec.
         model: a `backbones.protocol.TextToImage`.
         device: of the spec.
+        seen: operators by shape, where passes were recorded before: a replay calls none that could be watched.
     """
 
-    def __init__(self, asked: str, model: object, device: str) -> None:
+    def __init__(
+        self, asked: str, model: object, device: str, seen: dict[tuple[int, ...], tuple[str, ...]] | None = None
+    ) -> None:
         self._asked = asked
         self._linear = getattr(model, "attention", "") == "linear"
         self._device = device
-        self._seen: dict[tuple[int, ...], tuple[str, ...]] = {}
+        self._seen = {} if seen is None else seen
 
     def walk(self, steps: Iterator[Result], shape: tuple[int, ...]) -> Iterator[Result]:
         """Take steps with the kernel asked for; the first of every shape is watched.

@@ -5,7 +5,7 @@ Letters: B batch, C latent channels, h x w latent sides, H x W image sides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -42,6 +42,13 @@ def decode(model: TextToImage, latents: Tensor, width: int, height: int, tile: i
     return to_bytes(cast(Tiled, model).strips(latents, tile), width, height, model.name)
 
 
+def joined(parts: Sequence[Decoded]) -> Decoded:
+    """Images of several batches as one batch."""
+    if len(parts) == 1:
+        return parts[0]
+    return Decoded(np.concatenate([part.rgb for part in parts]), [one for part in parts for one in part.finite])
+
+
 def to_bytes(strips: Iterable[Tensor], width: int, height: int, name: str) -> Decoded:
     """Join strips (B, 3, rows, W) of images in [0, 1], from top to bottom, clamped and rounded to bytes.
 
@@ -60,7 +67,7 @@ def to_bytes(strips: Iterable[Tensor], width: int, height: int, name: str) -> De
             part, bottom = part.float(), top + part.shape[2]  # (B, 3, <= ROWS, W)
             finite &= part.isfinite().flatten(1).all(1)
             levels = part.clamp(0, 1).mul_(255).round_().to(torch.uint8)
-            rgb[:, top:bottom] = levels.permute(0, 2, 3, 1).cpu().numpy()
+            rgb[:, top:bottom] = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
             top = bottom
     if top != height or shape != (3, height, width):
         raise ValueError(f"{name} decodes to {shape}, not (3, {height}, {width})")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
+from evalsuite.batch_size import with_batch_size
 from evalsuite.generate import reproducible
-from evalsuite.loaders.image_folder import ImageFolder
 from evalsuite.manifest import Manifest
 from evalsuite.painter import Painter
-from evalsuite.plan import Unit
 from evalsuite.prepare import Shelf, folder_of, prepare
+from evalsuite.progress import Silent
 from evalsuite.records import largest_bytes
 from evalsuite.spec import RunSpec
+from evalsuite.unit_seconds import unit_seconds
 
 BYTES_OF = {"fp32": 4, "bf16": 2, "fp16": 2}
 
@@ -65,13 +63,13 @@ class Cost:
 
 
 def estimate(spec: RunSpec) -> Cost:
-    """Plan a run and time one step of every size; writes nothing.
+    """Plan a run and time one step of every size; writes nothing but a batch size that is measured.
 
     Raises:
         InputError: the run could not start.
     """
     shelf = Shelf()
-    manifest = prepare(spec, shelf)
+    manifest = with_batch_size(prepare(spec, shelf), spec, shelf, Silent())
     with reproducible(manifest.spec.threads or 1):
         sizes = tuple(cost for name in manifest.spec.models for cost in _sizes(manifest, name, shelf))
     return Cost(
@@ -84,11 +82,6 @@ def estimate(spec: RunSpec) -> Cost:
     )
 
 
-def predictions(steps: int, sampler: str) -> int:
-    """Predictions of the model per image."""
-    return steps * (2 if sampler in ("heun", "midpoint") else 1)
-
-
 def _sizes(manifest: Manifest, name: str, shelf: Shelf) -> list[SizeCost]:
     painter = Painter(shelf.take(name, manifest.spec), manifest.spec)
     units = [unit for unit in manifest.units if unit.model == name]
@@ -96,24 +89,13 @@ def _sizes(manifest: Manifest, name: str, shelf: Shelf) -> list[SizeCost]:
     costs: list[SizeCost] = []
     for (width, height), count in counts.items():
         same = [unit for unit in units if (unit.width, unit.height) == (width, height)]
-        if not costs:
-            _seconds(painter, same[0])  # the first pass of a model also pays for buffers and choice of kernels
+        # The first pass of a model also pays for buffers and choice of kernels; where passes are compiled or recorded,
+        # the first of every size does.
+        if not costs or manifest.spec.device != "cpu" or manifest.spec.compile == "on":
+            unit_seconds(painter, same[0])
         images = sum(len(unit.jobs) for unit in same)
-        costs.append(SizeCost(name, width, height, images, count, _seconds(painter, same[0])))
+        costs.append(SizeCost(name, width, height, images, count, unit_seconds(painter, same[0])))
     return costs
-
-
-@torch.inference_mode()
-def _seconds(painter: Painter, unit: Unit) -> float:
-    if isinstance(painter.model, ImageFolder):
-        return 0.0
-    field, noise = painter.start(unit)
-    began = time.monotonic()
-    field(noise, 1.0).velocity.sum().item()  # a number on the host: a GPU's work is done by then
-    between = time.monotonic()
-    painter.decode(unit, noise)
-    passes = predictions(painter.spec.steps, painter.sampling.sampler)
-    return passes * (between - began) + time.monotonic() - between
 
 
 def _weights(manifest: Manifest, name: str) -> WeightCost:

@@ -14,6 +14,8 @@ from evalsuite.errors import InputError
 from evalsuite.plan import Machine
 
 LIBRARIES = ("evalsuite", "torch", "torchvision", "torchmetrics", "open-clip-torch", "numpy", "pillow", "pandas")
+AMPERE = 8
+"""The first major compute capability that has bf16."""
 CPUS = Path("/sys/devices/system/cpu")
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -21,6 +23,11 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")
 def best_device() -> str:
     """``cuda`` when there is a usable GPU, else ``cpu``."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def has_bf16(device: str) -> bool:
+    """Whether a GPU computes in bf16; False of any other device."""
+    return device.startswith("cuda") and torch.cuda.get_device_capability(device)[0] >= AMPERE
 
 
 def check_device(device: str) -> None:

@@ -15,7 +15,7 @@ from evalsuite.errors import InputError
 from evalsuite.files import read_regular
 from evalsuite.plan import Job, Machine, Unit
 from evalsuite.sampling import DEFAULT, SHIFT, Sampling
-from evalsuite.spec import NOT_PIXELS, RunSpec
+from evalsuite.spec import NOT_PIXELS, ONLY_IF, RunSpec
 from prompts import Prompt
 
 FORMAT = 1
@@ -84,7 +84,11 @@ class Manifest:
 
     def identity(self) -> dict[str, Any]:
         """What may not differ between two runs that share a folder."""
-        spec = {key: value for key, value in self.spec.to_json().items() if key not in (*NOT_PIXELS, "prompts")}
+        spec = {
+            key: value
+            for key, value in self.spec.to_json().items()
+            if key not in (*NOT_PIXELS, "prompts") and value in ONLY_IF.get(key, (value,))
+        }
         return spec | {
             "sampler": _shared({name: facts.sampler for name, facts in self.models.items()}, self.spec.sampler),
             "shift": _shared({name: facts.shift for name, facts in self.models.items()}, self.spec.shift),
@@ -102,9 +106,12 @@ class Manifest:
     def differences(self, other: Manifest) -> str:
         """Fields of the identity that differ, as ``steps (20 here, 30 there)``; empty when none does."""
         here, there = self.identity(), other.identity()
-        return ", ".join(
-            f"{key} ({_brief(here[key])} here, {_brief(there[key])} there)" for key in here if here[key] != there[key]
-        )
+        both = {
+            key: (here.get(key, getattr(self.spec, key, None)), there.get(key, getattr(other.spec, key, None)))
+            for key in here | there
+            if here.get(key) != there.get(key)
+        }
+        return ", ".join(f"{key} ({_brief(own)} here, {_brief(others)} there)" for key, (own, others) in both.items())
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; places on this machine are left out, so that folders can be moved and compared."""

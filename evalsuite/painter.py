@@ -19,7 +19,8 @@ from torch import Tensor
 from backbones.protocol import Condition, OwnPath, PathSettings, TextToImage
 from backbones.sampler import Step, Velocity, guided_field, sample, timesteps
 from evalsuite.attention import Kernels
-from evalsuite.decoding import Decoded, decode
+from evalsuite.compiling import Execution
+from evalsuite.decoding import Decoded, decode, joined
 from evalsuite.loaders.image_folder import ImageFolder
 from evalsuite.plan import Job, Unit
 from evalsuite.records import Made, Picture, Pixels
@@ -28,6 +29,7 @@ from evalsuite.sampling import own_samplers, sampling_of
 from evalsuite.spec import RunSpec
 from evalsuite.tiles import tile_of
 from evalsuite.trace import Recorder
+from evalsuite.vae_precision import at_once, decoding
 
 KEPT_CONDITIONS = 2**30  # bytes of encoded prompts; a run's sizes share them
 
@@ -44,7 +46,8 @@ class Painter:
         self.model = model
         self.spec = spec
         self.sampling = sampling_of(model, spec, model.name)
-        self._kernels = Kernels(spec.attention, model, spec.device)
+        self._execution = Execution(model, spec)
+        self._kernels = Kernels(spec.attention, model, spec.device, self._execution.seen)
         self._conditions: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
         self._bytes = 0  # of them
 
@@ -56,9 +59,10 @@ class Painter:
         jobs = _filled(unit)
         latents = noise = self._noise(unit, jobs)  # (B, C, h, w)
         recorder = Recorder()
-        for step in self._kernels.walk(self._walk(jobs, noise), latents.shape):
-            recorder.add(step)
-            latents = step.x
+        with self._execution.told():
+            for step in self._kernels.walk(self._walk(jobs, noise), latents.shape):
+                recorder.add(step)
+                latents = step.x
         images = self.decode(unit, latents)
         finite = [a and b for a, b in zip(images.finite, _finite(latents), strict=True)]
         traces = recorder.traces(len(unit.jobs))
@@ -66,14 +70,17 @@ class Painter:
 
     def decode(self, unit: Unit, latents: Tensor) -> Decoded:
         """A unit's latents (B, C, h, w) as images, in tiles where the run asks for them."""
-        return decode(self.model, latents, unit.width, unit.height, self._tile(unit))
+        width, height, device = unit.width, unit.height, self.spec.device
+        with decoding(self.spec.vae_dtype, device):
+            parts = torch.split(latents, at_once(len(latents), width, height, device))
+            return joined([decode(self.model, part, width, height, self._tile(unit)) for part in parts])
 
     def made(self, unit: Unit) -> Made:
         """How a unit was made, once it is."""
         if isinstance(self.model, ImageFolder):
             return Made()
-        shape = self.model.latent_shape(unit.width, unit.height)
-        return Made(self._kernels.ran((unit.batch, *shape)), self._tile(unit))
+        shape = (unit.batch, *self.model.latent_shape(unit.width, unit.height))
+        return Made(self._kernels.ran(shape), self._tile(unit), self._execution.ran(shape))
 
     def _tile(self, unit: Unit) -> int | None:
         asked = self.spec.vae_tile if hasattr(self.model, "strips") else "off"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from shutil import disk_usage
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from evalsuite.errors import Incomplete
@@ -24,7 +26,9 @@ from evalsuite.team import is_last
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evalsuite.encoders.protocol import ImageEncoder
     from evalsuite.generate import Choose, Failure
+    from evalsuite.scorers import ScorerName
 
 
 @dataclass(frozen=True)
@@ -130,21 +134,26 @@ def make(
         choose: see `evalsuite.generate.generate`; None means everything.
         share: of this process; None means what the launcher of this process says (`evalsuite.share`).
     """
+    from evalsuite.ahead import Ahead, encoders_of
+    from evalsuite.batch_size import with_batch_size
     from evalsuite.generate import generate, reproducible
 
     share = share_of(os.environ) if share is None else share
     if not share.alone:
         use_gpu(share.local)
     shelf, progress = Shelf(), progress or Silent()
-    manifest = prepare(spec, shelf, progress)
+    manifest = with_batch_size(prepare(spec, shelf, progress), spec, shelf, progress, share)
+    encoders = encoders_of(manifest.spec) if scored else {}
     team, threads = not share.alone, manifest.spec.threads or 1
     with RunStore.create(folder_of(manifest), manifest, team=team) as store, reproducible(threads):
         _warn_of_a_full_disk(store, progress)
-        failures = generate(store, lambda name: shelf.take(name, manifest.spec), progress, choose or tuple, share)
+        viewer = Ahead(encoders, store, share.world, progress) if encoders else None
+        take = partial(shelf.take, spec=manifest.spec)
+        failures = generate(store, take, progress, choose or tuple, share, viewer)
         if not share.leads and not (share.shard and is_last(store)):
             return _part(store, share, failures, progress)
         if scored:
-            return _score(store, progress, failures)
+            return _score(store, progress, failures, loaded=encoders)
         return _outcome(store, store.images(), None, failures)
 
 
@@ -174,7 +183,13 @@ def _warn_of_a_full_disk(store: RunStore, progress: Progress) -> None:
         progress.note(f"up to {needed / 1e6:.0f} MB to write, {free / 1e6:.0f} MB free in {store.folder}")
 
 
-def _score(store: RunStore, progress: Progress, failures: Sequence[Failure], device: str | None = None) -> Outcome:
+def _score(
+    store: RunStore,
+    progress: Progress,
+    failures: Sequence[Failure],
+    device: str | None = None,
+    loaded: Mapping[ScorerName, ImageEncoder] = MappingProxyType({}),
+) -> Outcome:
     from evalsuite.image_set import of_run
     from evalsuite.networks import Networks
     from evalsuite.publish import by_plan, context, keep_scorecards, publish
@@ -183,7 +198,8 @@ def _score(store: RunStore, progress: Progress, failures: Sequence[Failure], dev
 
     images, spec = store.images(), store.manifest.spec
     found = of_run(store, images)
-    networks = Networks(device or spec.device, spec.weights, spec.reference, store.folder / "features", progress)
+    cache = store.folder / "features"
+    networks = Networks(device or spec.device, spec.weights, spec.reference, cache, progress, loaded)
     result = score(found, spec.metrics, networks, progress=progress)
     rows = to_frame(result.rows)
     outcome = _outcome(store, images, rows, failures)

@@ -12,7 +12,7 @@ from typing import Any
 from evalsuite.digest import digest
 from evalsuite.errors import InputError
 from evalsuite.sampling import Sampling
-from evalsuite.spec import RunSpec, size_of
+from evalsuite.spec import ONLY_IF, RunSpec, size_of
 from evalsuite.tiles import tile_of
 from prompts import Prompt
 
@@ -143,6 +143,7 @@ def units(
         about = {"model": fingerprints[model], **_settings(spec, sampling, machine)}
         # Only where they change something: units that were made before there was a choice are not made again.
         about |= ({"tile": tile} if tile else {}) | ({"attention": spec.attention} if spec.attention != "auto" else {})
+        about |= {name: value for name, values in ONLY_IF.items() if (value := getattr(spec, name)) in values}
         for start in range(0, len(members), size):
             made.append(_unit(members[start : start + size], size, about))
     return tuple(made)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from backbones.protocol import TextToImage
-from evalsuite import attention, hub_prompts, machine, models, tiles
+from evalsuite import attention, compiling, hub_prompts, machine, models, tiles, vae_precision
 from evalsuite.errors import InputError
 from evalsuite.loaders.image_folder import ImageFolder
 from evalsuite.manifest import Manifest, ModelFacts
 from evalsuite.model_source import labels
 from evalsuite.progress import Progress
 from evalsuite.registry import PROMPTS
-from evalsuite.sampling import sampling_of
+from evalsuite.sampling import predictions, sampling_of
 from evalsuite.settle import settled
 from evalsuite.spec import RunSpec
 from prompts import BUNDLED, Prompt, PromptError, PromptSet, load, select
@@ -63,6 +63,10 @@ class Shelf:
         model = self._kept.pop(name, None) or self._resolve(name, spec)
         return models.place(model, spec.device, spec.dtype)
 
+    def put_back(self, name: str, model: TextToImage) -> None:
+        """Keep a model that was taken for the one who takes it next."""
+        self._kept[name] = model
+
     def _resolve(self, name: str, spec: RunSpec) -> TextToImage:
         model = models.resolve(name, spec.model_args)
         if isinstance(model, ImageFolder):
@@ -76,8 +80,10 @@ def prepare(spec: RunSpec, shelf: Shelf, progress: Progress | None = None) -> Ma
     Raises:
         InputError: anything the user can fix; nothing was written.
     """
-    spec = spec.resolved(device=machine.best_device(), cores=machine.cores())
-    machine.check_device(spec.device)
+    device = machine.best_device() if spec.validate_values().device == "auto" else spec.device
+    machine.check_device(device)
+    spec = spec.resolved(device=device, cores=machine.cores(), bf16=machine.has_bf16(device))
+    vae_precision.check(spec.vae_dtype, spec.device)
     attention.check_here(spec.attention, spec.device, models.TORCH_DTYPES[spec.dtype])
     spec = settled(spec)
     found = prompt_set(spec.prompts, progress)
@@ -91,8 +97,13 @@ def prepare(spec: RunSpec, shelf: Shelf, progress: Progress | None = None) -> Ma
         machine=machine.describe(spec.device),
         versions=machine.versions(),
     )
-    _ = manifest.units  # two aspects of one size show here
-    return manifest
+    # Two aspects of one size show here, in the units.
+    return replace(manifest, spec=replace(spec, compile=_compile(spec, manifest)))
+
+
+def _compile(spec: RunSpec, manifest: Manifest) -> str:
+    passes = max(predictions(spec.steps, facts.sampler) for facts in manifest.models.values())
+    return compiling.settled(spec.compile, spec.device, manifest.units, passes)
 
 
 def prompt_set(name: str, progress: Progress | None = None) -> PromptSet:

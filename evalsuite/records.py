@@ -42,10 +42,12 @@ class Made(NamedTuple):
     Attributes:
         attention: PyTorch's operators that computed attention; empty where none did, or none was watched.
         tile: side in pixels of the tiles it was decoded in; None when it was decoded whole.
+        execution: how its passes ran, see `evalsuite.compiling.Execution`; empty where nothing can be said.
     """
 
     attention: tuple[str, ...] = ()
     tile: int | None = None
+    execution: str = ""
 
 
 UNTOLD = Made()
@@ -78,6 +80,7 @@ class UnitRecord(TypedDict):
     seconds: float
     attention: NotRequired[list[str]]
     tile: NotRequired[int | None]
+    execution: NotRequired[str]
     images: list[ImageRecord]
     sha256: NotRequired[str]
 
@@ -130,6 +133,8 @@ def encode(unit: Unit, images: Sequence[ImageRecord], seconds: float, made: Made
         "tile": made.tile,
         "images": list(images),
     }
+    if made.execution:
+        record["execution"] = made.execution
     return canonical(record | {"sha256": digest(record)})
 
 

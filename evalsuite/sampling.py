@@ -50,6 +50,11 @@ def sampling_of(model: object, spec: RunSpec, name: str) -> Sampling:
     return Sampling(sampler, spec.shift if spec.shift is not None else SHIFT if suits is None else float(suits))
 
 
+def predictions(steps: int, sampler: str) -> int:
+    """Predictions of the model per image."""
+    return steps * (2 if sampler in ("heun", "midpoint") else 1)
+
+
 def own_samplers(model: object) -> tuple[str, ...]:
     """Names that a model's own `path` takes; empty for a model without one."""
     return tuple(getattr(model, "samplers", ())) if hasattr(model, "path") else ()

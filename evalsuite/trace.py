@@ -6,7 +6,8 @@ Letters: K steps, B images, D dimensions of one latent.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,16 +48,23 @@ class Recorder:
             return [None] * count
         total = math.fsum(self._spans)
         weights = [span / total for span in self._spans]
-        guided = torch.stack(self._guided).flatten(2).double().cpu()  # (K, B, D)
         same = all(a is b for a, b in zip(self._guided, self._conditional, strict=True))
-        conditional = guided if same else torch.stack(self._conditional).flatten(2).double().cpu()
+        paths = _paths(self._guided, weights, count)
+        others = paths if same else _paths(self._conditional, weights, count)
         traces: list[Trace | None] = []
-        for image in range(count):
-            path = path_statistics(guided[:, image], weights)
-            other = path if same else path_statistics(conditional[:, image], weights)
+        for path, other in zip(paths, others, strict=True):
             trace: Trace = {"t": self._times, "weight": weights, "guided": path, "conditional": other}
             traces.append(trace if _is_finite(path) and _is_finite(other) else None)
         return traces
+
+
+def _paths(steps: Sequence[Tensor], weights: Sequence[float], count: int) -> list[PathStatistics]:
+    """Of the first ``count`` images of steps (B, C, h, w)."""
+    velocities = torch.stack(list(steps)).flatten(2).double()  # (K, B, D)
+    if velocities.device.type == "cpu":
+        return [path_statistics(velocities[:, image], weights) for image in range(count)]
+    sums = batch_statistics(velocities, weights)
+    return [{name: rows[image] for name, rows in sums.items()} for image in range(count)]  # type: ignore[misc]
 
 
 def path_statistics(velocities: Tensor, weights: Iterable[float]) -> PathStatistics:
@@ -84,6 +92,32 @@ def path_statistics(velocities: Tensor, weights: Iterable[float]) -> PathStatist
         "straightness": float(w @ deviation),
         "mean_power": float(centre.square().mean()),
     }
+
+
+def batch_statistics(velocities: Tensor, weights: Sequence[float]) -> dict[str, list[Any]]:
+    """What `path_statistics` tells of each image, of a whole batch (K, B, D) on its own device, by name.
+
+    A GPU is waited for once, where image by image it would be for every number.
+    """
+    w = torch.tensor(weights, dtype=torch.float64).to(velocities.device)[:, None]  # (K, 1)
+    centre = (w[..., None] * velocities).sum(0)  # (B, D)
+    power = velocities.square().mean(2)  # (K, B)
+    deviation = (velocities - centre).square().mean(2)  # (K, B)
+    size = velocities.norm(dim=2)  # (K, B)
+    sizes = size[1:] * size[:-1]
+    dots = (velocities[1:] * velocities[:-1]).sum(2)
+    cosine = torch.where(sizes > 0, dots / sizes.where(sizes > 0, torch.ones_like(sizes)), 0.0).clamp(-1, 1)
+    change = velocities.diff(dim=0).square().mean(2)  # (K - 1, B)
+    curves = {
+        "mean": velocities.mean(2),
+        "variance": velocities.var(2, correction=0),
+        "power": power,
+        "deviation": deviation,
+        "cosine": cosine,
+        "change": change,
+    }
+    numbers = {"straightness": (w * deviation).sum(0), "mean_power": centre.square().mean(1)}  # (B) each
+    return {name: rows.T.tolist() for name, rows in curves.items()} | {n: v.tolist() for n, v in numbers.items()}
 
 
 def _is_finite(path: PathStatistics) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from backbones.sampler import Field, Step, guided_field, sample, timesteps
 from backbones.toy import GaussianWorld
-from evalsuite.trace import Recorder, path_statistics
+from evalsuite.trace import Recorder, batch_statistics, path_statistics
 
 
 def steps_of(velocities: Tensor, times: list[float], conditional: Tensor | None = None) -> list[Step]:
@@ -113,3 +113,15 @@ def test_the_gaussian_world_is_as_curved_as_theory_says():
         assert trace["guided"] == trace["conditional"]
         assert trace["guided"]["straightness"] == pytest.approx(deviation * (2 - math.pi / 2), rel=5e-3)
         assert trace["guided"]["mean_power"] == pytest.approx(mean**2 + (1 - deviation) ** 2, rel=5e-3)
+
+
+def test_a_whole_batch_at_once_has_the_statistics_of_each_image():
+    velocities = torch.randn(5, 3, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    velocities[:, 1] = 0  # no direction, so no angle
+    weights = [0.1, 0.3, 0.2, 0.2, 0.2]
+    found = batch_statistics(velocities, weights)
+    for image in range(3):
+        wanted = path_statistics(velocities[:, image], weights)
+        assert wanted.keys() == found.keys()
+        for name, value in wanted.items():
+            np.testing.assert_allclose(found[name][image], value, rtol=1e-12, atol=1e-15)

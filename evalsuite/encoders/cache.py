@@ -51,14 +51,23 @@ class FeatureCache:
         Raises:
             Incomplete: the disk is full or refuses.
         """
-        buffer = io.BytesIO()
-        np.savez(buffer, keys=np.array(keys), rows=rows)
-        keep(self.folder / f"{digest(list(keys))}.npz", buffer.getvalue())
+        keep_rows(self.folder, keys, rows)
         self._rows.update(zip(keys, rows, strict=True))
 
     def rows(self, keys: Sequence[str]) -> Array:
         """Rows (n, width) of n keys, n >= 1, all of them present."""
         return np.stack([self._rows[key] for key in keys])
+
+
+def keep_rows(folder: Path, keys: Sequence[str], rows: Array) -> None:
+    """Keep rows (n, width) float32 under n keys in a cache's folder, which is neither read nor swept.
+
+    Raises:
+        Incomplete: the disk is full or refuses.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, keys=np.array(keys), rows=rows)
+    keep(folder / f"{digest(list(keys))}.npz", buffer.getvalue())
 
 
 def _read(path: Path, width: int) -> Iterator[tuple[str, Array]]:

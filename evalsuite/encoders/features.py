@@ -23,9 +23,11 @@ from evalsuite.records import Pixels, pixel_sha256
 from evalsuite.samples import Sample
 
 IMAGES_PER_FILE = 32 * BATCH
-"""Images between two writes to the cache: what an interruption can cost."""
+"""Images between two writes to the cache, about: what an interruption can cost."""
 BATCHES_AHEAD = 2
 """Decoded while the network works: enough to hide a slow file, and no more memory than that."""
+READERS = 8
+"""Threads that decode, where there are as many cores."""
 
 
 class CachedFeatures:
@@ -40,9 +42,8 @@ class CachedFeatures:
     def __init__(self, encoder: ImageEncoder, folder: Path, advance: Callable[[int], None]) -> None:
         self.encoder = encoder
         self._advance = advance
-        name = encoder.fingerprint[:16]
-        self._images = FeatureCache(folder / f"{name}-images", encoder.width)
-        self._texts = FeatureCache(folder / f"{name}-texts", encoder.width)
+        self._images = FeatureCache(image_folder(encoder, folder), encoder.width)
+        self._texts = FeatureCache(folder / f"{encoder.fingerprint[:16]}-texts", encoder.width)
 
     def images(self, samples: Sequence[Sample]) -> Array:
         """Features (n, d) of the samples' images.
@@ -56,9 +57,16 @@ class CachedFeatures:
         new = [by_sha[key] for key in self._images.missing(list(by_sha))]
         self._advance(len(samples) - len(new))
         new.sort(key=lambda sample: (_size(sample), sample.pixel_sha256))
-        for start in range(0, len(new), IMAGES_PER_FILE):
-            some = new[start : start + IMAGES_PER_FILE]
-            self._images.add([sample.pixel_sha256 for sample in some], np.concatenate(list(self._encode(some))))
+        keys: list[str] = []
+        rows: list[Array] = []
+        for batch, found in self._encode(new):
+            keys += [sample.pixel_sha256 for sample in batch]
+            rows.append(found)
+            if len(keys) >= IMAGES_PER_FILE:
+                self._images.add(keys, np.concatenate(rows))
+                keys, rows = [], []
+        if keys:
+            self._images.add(keys, np.concatenate(rows))
         return self._images.rows([sample.pixel_sha256 for sample in samples])
 
     def texts(self, texts: Sequence[str]) -> Array:
@@ -81,16 +89,31 @@ class CachedFeatures:
             raise TypeError(f"encoder {self.encoder.id} reads no texts")
         return cast("Encoder", self.encoder)
 
-    def _encode(self, samples: Sequence[Sample]) -> Iterator[Array]:
-        """Features of samples that are sorted by size, a batch of one size at a time."""
-        step = int(getattr(self.encoder, "batch", BATCH))
+    def _encode(self, samples: Sequence[Sample]) -> Iterator[tuple[Sequence[Sample], Array]]:
+        """Samples that are sorted by size with their features, a batch of one size at a time."""
+        step = images_per_pass(self.encoder)
         groups = [list(group) for _, group in groupby(samples, key=_size)]
         batches = [group[start : start + step] for group in groups for start in range(0, len(group), step)]
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for images in _decoded(batches, pool):
-                pixels = torch.from_numpy(np.stack(images))  # (B, H, W, 3)
-                yield self.encoder.images(pixels.permute(0, 3, 1, 2))
-                self._advance(len(images))
+        with ThreadPoolExecutor(min(READERS, os.cpu_count() or 1)) as pool:
+            for batch, images in zip(batches, _decoded(batches, pool), strict=True):
+                yield batch, encoded(self.encoder, images)
+                self._advance(len(batch))
+
+
+def image_folder(encoder: ImageEncoder, folder: Path) -> Path:
+    """Where an encoder's image features are, in the folder of all features."""
+    return folder / f"{encoder.fingerprint[:16]}-images"
+
+
+def images_per_pass(encoder: ImageEncoder) -> int:
+    """Images of a forward pass: fewer are filled up, so they cost as much."""
+    return int(getattr(encoder, "batch", BATCH))
+
+
+def encoded(encoder: ImageEncoder, images: Sequence[Pixels]) -> Array:
+    """Features (n, d) of images (height, width, 3), all of one size."""
+    pixels = torch.from_numpy(np.stack(images))  # (n, H, W, 3)
+    return encoder.images(pixels.permute(0, 3, 1, 2))
 
 
 def read_image(sample: Sample) -> Pixels:

@@ -112,7 +112,8 @@ def _padded(rows: Tensor, size: int) -> Iterator[tuple[Tensor, int]]:
     """Batches of ``size`` rows, the last one filled up with its last row, and how many of each count."""
     for batch in torch.split(rows, size):
         filling = batch[-1:].expand(size - len(batch), *batch.shape[1:])
-        yield torch.cat([batch, filling]), len(batch)
+        # One memory format, which torch.cat else takes from its parts: kernels may round differently in another.
+        yield torch.cat([batch, filling]).contiguous(), len(batch)
 
 
 def _length(tokenizer: Any, text: str) -> int:

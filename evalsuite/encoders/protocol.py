@@ -42,7 +42,7 @@ class Encoder(ImageEncoder, Protocol):
 def in_fixed_batches(forward: Callable[[Tensor], Tensor], rows: Tensor, batch: int = BATCH) -> Tensor:
     """Run ``forward`` on ``batch`` rows at a time, the last batch padded with its last row and cut afterwards.
 
-    Every pass has the same shape, so that a row's result never depends on how many neighbours it has.
+    Every pass has the same shape and memory format, so that a row's result never depends on how many neighbours it has.
 
     Args:
         forward: maps (batch, ...) to (batch, d).
@@ -55,5 +55,5 @@ def in_fixed_batches(forward: Callable[[Tensor], Tensor], rows: Tensor, batch: i
     results = []
     for part in torch.split(rows, batch):
         padding = part[-1:].expand(batch - len(part), *part.shape[1:])
-        results.append(forward(torch.cat([part, padding]))[: len(part)])
+        results.append(forward(torch.cat([part, padding]).contiguous())[: len(part)])
     return torch.cat(results)

@@ -30,7 +30,13 @@ class Scorer:
             )
 
 
-def load_scorer(name: ScorerName, uses: Collection[str], device: str = "cpu", given: Iterable[str] = ()) -> Scorer:
+def load_scorer(
+    name: ScorerName,
+    uses: Collection[str],
+    device: str = "cpu",
+    given: Iterable[str] = (),
+    encoder: ImageEncoder | None = None,
+) -> Scorer:
     """A network with what these metrics need beside it, but for reference images.
 
     Args:
@@ -38,6 +44,7 @@ def load_scorer(name: ScorerName, uses: Collection[str], device: str = "cpu", gi
         uses: of evalsuite.metrics.base.USES.
         device: of the network.
         given: ``NAME=PATH`` pairs of weight files.
+        encoder: the network, where it is loaded already.
 
     Raises:
         InputError: a file is missing, altered or of another architecture.
@@ -46,7 +53,7 @@ def load_scorer(name: ScorerName, uses: Collection[str], device: str = "cpu", gi
 
     looks = bool({"encoder", "images", "preference"} & set(uses))
     head, head_sha256 = preference.load() if "preference" in uses and name.kind == "scenes" else (None, "")
-    return Scorer(load_encoder(name, device, given) if looks else None, head, head_sha256)
+    return Scorer((encoder or load_encoder(name, device, given)) if looks else None, head, head_sha256)
 
 
 def load_encoder(name: ScorerName | str, device: str = "cpu", given: Iterable[str] = ()) -> ImageEncoder:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from backbones.compiled import repeated
 from backbones.fingerprint import fingerprint_of
 from backbones.native import Native, NativeModel
 from backbones.protocol import Condition, latent_sides
@@ -53,6 +54,7 @@ class DiffusersModel(NativeModel):
         notes: what is done otherwise than by diffusers, for people.
     """
 
+    pure = "predict"
     patch: ClassVar[str | None] = None  # the denoiser's config entry of latent pixels per token; None: 1
 
     def __init__(self, parts: Parts) -> None:
@@ -147,6 +149,10 @@ class DiffusersModel(NativeModel):
             self.prompts.to(device, dtype)
         self.dtype = dtype
         return self
+
+    def repeated(self, fused: bool = True) -> list[nn.Module]:
+        """What the package calls repeated blocks, else the entries of the denoiser's lists of modules."""
+        return repeated(self.denoiser, getattr(self.denoiser, "_repeated_blocks", None) or ())
 
     def ask(self, texts: Sequence[str], **changes: Any) -> tuple[Tensor | None, ...]:
         """The outputs of the pipeline's encoders."""

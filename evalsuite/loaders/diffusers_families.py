@@ -8,7 +8,7 @@ Letters: B batch, C latent channels, h x w latent sides, L tokens, D width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from backbones.guidance import Guide, Guided
 from backbones.protocol import Condition
 from evalsuite.loaders.diffusers_base import DiffusersModel, first, known
 from evalsuite.loaders.diffusers_texts import Classes
+from evalsuite.loaders.fused_dit import FusedDiT
 
 EMBEDDED_GUIDANCE = 3.5
 """What a network that takes guidance as an input is told where no scale is given: diffusers' own default."""
@@ -59,6 +60,7 @@ class DiT(DiffusersModel):
     """DiT (arXiv:2212.09748), class conditional; prompts are names or numbers of classes."""
 
     patch = "patch_size"
+    fused: FusedDiT | None = None
 
     def conditions(self, texts: Sequence[str]) -> Condition:
         """Labels (B,)."""
@@ -70,14 +72,35 @@ class DiT(DiffusersModel):
         net, label = self.denoiser, condition["label"]
         rows, columns = (side // self.patch_size for side in x.shape[-2:])
         tokens: Tensor = net.pos_embed(x)  # (B, L, D)
-        for block in net.transformer_blocks:
-            tokens = block(tokens, timestep=t, class_labels=label)
-        about = net.transformer_blocks[0].norm1.emb(t, label, hidden_dtype=tokens.dtype)  # (B, D)
-        shift, scale = net.proj_out_1(nn.functional.silu(about)).chunk(2, dim=1)
-        tokens = net.proj_out_2(net.norm_out(tokens) * (1 + scale[:, None]) + shift[:, None])
+        if self.fused is not None:
+            tokens = self.fused(tokens, t, label)
+        else:
+            for block in net.transformer_blocks:
+                tokens = block(tokens, timestep=t, class_labels=label)
+            about = net.transformer_blocks[0].norm1.emb(t, label, hidden_dtype=tokens.dtype)  # (B, D)
+            shift, scale = net.proj_out_1(nn.functional.silu(about)).chunk(2, dim=1)
+            tokens = net.norm_out(tokens) * (1 + scale[:, None]) + shift[:, None]
         size = self.patch_size
-        patches = tokens.reshape(len(x), rows, columns, size, size, -1)
+        patches: Tensor = net.proj_out_2(tokens).reshape(len(x), rows, columns, size, size, -1)
         return patches.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)  # (B, C or 2 C, h, w)
+
+    def repeated(self, fused: bool = True) -> list[nn.Module]:
+        """Its blocks; fused, where they are all that DiT's are."""
+        config, self.fused = self.denoiser.config, None
+        if (
+            not fused
+            or not config.attention_bias
+            or config.upcast_attention
+            or config.activation_fn != "gelu-approximate"
+        ):
+            return super().repeated()
+        self.fused = FusedDiT(self.denoiser)
+        return self.fused.stack.repeated()
+
+    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Self:
+        """See `TextToImage`."""
+        self.fused = None  # its weights would not move with the others
+        return super().to(device, dtype)
 
 
 class PixArt(DiffusersModel):

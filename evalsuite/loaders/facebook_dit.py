@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backbones.checkpoint import Shapes
 from backbones.facebook_dit import FacebookDiT, FacebookDiTConfig
@@ -37,6 +37,8 @@ class FacebookDiTModel(NativeModel):
         vae: of the same latents.
         guided_channels: guidance acts on the first so many of the latent channels; None means on all.
     """
+
+    pure = "predict"
 
     def __init__(self, name: str, network: FacebookDiT, vae: Decoder, guided_channels: int | None) -> None:
         config = network.config
@@ -97,8 +99,13 @@ class FacebookDiTModel(NativeModel):
         """Decode in tiles of so many pixels; see `backbones.protocol.Tiled`. GroupNorm sees a tile at a time."""
         return strips(self.decode, latents, tile // self.vae.factor)
 
+    def repeated(self, fused: bool = True) -> list[nn.Module]:
+        """The transformer's blocks; fused or as they are from now on."""
+        return self.network.fuse() if fused else self.network.unfuse()
+
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Self:
         """Move everything to `device`, and cast the transformer to `dtype`."""
+        self.network.unfuse()  # its weights would not move with the others
         self.network.to(device, dtype)
         self.vae.to(device)
         return self

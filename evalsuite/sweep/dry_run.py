@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from evalsuite.estimate_cost import estimate, predictions
+from evalsuite.estimate_cost import estimate
 from evalsuite.progress import duration
+from evalsuite.sampling import predictions
 from evalsuite.sections import Section
 from evalsuite.sweep.plan import Plan
 from evalsuite.sweep.point import Point

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from evalsuite.digest import digest
 from evalsuite.errors import InputError
-from evalsuite.estimate_cost import predictions
 from evalsuite.manifest import Manifest
 from evalsuite.plan import Unit
 from evalsuite.prepare import folder_of, prepare
 from evalsuite.progress import Progress
+from evalsuite.sampling import predictions
 from evalsuite.spec import RunSpec
 from evalsuite.sweep.order import in_order
 from evalsuite.sweep.rack import Rack

@@ -7,13 +7,26 @@ import dit_pipelines as dits
 import numpy as np
 import pytest
 from pairing import Timing
-from sampling import EAGER, OURS, TUNED, Apart, apart, break_even, is_same, prepare
+from sampling import break_even
+from sampling_sides import (
+    COMPILED,
+    EAGER,
+    OURS,
+    PLAIN,
+    TUNED,
+    Apart,
+    apart,
+    is_same,
+    prepare,
+    rounding_of,
+    sides,
+)  # fmt: skip
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept"),  # diffusers' own, of NumPy 2
 ]
-ARGS = argparse.Namespace(dtype="fp32", device="cpu", threads=1, compile=False)
+ARGS = argparse.Namespace(dtype="fp32", device="cpu", threads=1, compile=False, attention="auto")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_diffusers_and_ours_make_the_same_bytes(folder: Path):
-    ready = prepare(folder, dits.SIZES["tiny"], dits.task(2, 2, 4.0), ARGS)
+    ready = prepare(sides(folder, dits.SIZES["tiny"], ARGS), dits.task(2, 2, 4.0))
     assert ready.arms.keys() == {OURS, EAGER, TUNED}
     assert all(is_same(off, ready.rounding) for off in ready.off.values())
     assert ready.rounding is None
@@ -30,8 +43,9 @@ def test_diffusers_and_ours_make_the_same_bytes(folder: Path):
 
 
 def test_low_precision_is_held_against_its_own_rounding(folder: Path):
-    args = argparse.Namespace(**vars(ARGS) | {"dtype": "bf16"})
-    ready = prepare(folder, dits.SIZES["tiny"], dits.task(1, 2, 4.0), args)
+    args, work = argparse.Namespace(**vars(ARGS) | {"dtype": "bf16"}), dits.task(1, 2, 4.0)
+    both = sides(folder, dits.SIZES["tiny"], args)
+    ready = prepare(both, work, rounding_of(folder, both.pipe, work, args))
     assert ready.rounding is not None
     assert 0 < ready.rounding < 5
     assert is_same(ready.off[EAGER], ready.rounding)
@@ -40,7 +54,7 @@ def test_low_precision_is_held_against_its_own_rounding(folder: Path):
 def test_other_seeds_labels_and_guidance_are_different_work(folder: Path):
     size, work = dits.SIZES["tiny"], dits.task(1, 2, 4.0)
     pipe = dits.reopen(folder, "cpu", dits.torch.float32)
-    wanted = dits.ours(folder, size, work, "cpu", "fp32", 1)()
+    wanted = dits.Ours(folder, size, device="cpu", dtype="fp32", threads=1).arm(work)()
     for change in ({"seeds": (7,)}, {"labels": (5,)}, {"guidance": 1.0}, {"steps": 3}):
         other = dits.Task(**{name: getattr(work, name) for name in dits.Task.__slots__} | change)
         assert not is_same(apart(dits.theirs(pipe, other), wanted), None), change
@@ -65,10 +79,13 @@ def test_work_is_that_of_all_steps_and_the_decoding(folder: Path):
 
 
 def test_compiling_has_paid_when_what_it_saves_is_what_it_took():
-    times = [Timing(arm, 0, seconds, seconds) for arm, seconds in ((EAGER, 3.0), ("diffusers, blocks compiled", 1.0))]
-    spent, even = break_even("case", 4, 21.0, times)
+    times = [Timing(arm, 0, seconds, seconds) for arm, seconds in ((EAGER, 3.0), (COMPILED, 1.0))]
+    spent, even = break_even("case", 4, {COMPILED: 21.0}, times)
     assert spent["value"] == pytest.approx(20)
     assert even["value"] == pytest.approx(20 / 2 * 4)
     slower = [Timing(EAGER, 0, 1.0, 1.0), times[1]]
-    assert break_even("case", 4, 21.0, slower)[1]["value"] is None
-    assert break_even("case", 4, 0.0, times[:1]) == []
+    assert break_even("case", 4, {COMPILED: 21.0}, slower)[1]["value"] is None
+    assert break_even("case", 4, {}, times) == []
+    assert break_even("case", 4, {OURS: 9.0}, [Timing(OURS, 0, 1.0, 1.0)]) == []  # nothing to compare with
+    own = [Timing(arm, 0, seconds, seconds) for arm, seconds in ((PLAIN, 2.0), (OURS, 1.0))]
+    assert break_even("case", 1, {OURS: 9.0}, own)[1]["value"] == pytest.approx(8)

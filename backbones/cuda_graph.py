@@ -1,0 +1,113 @@
+"""A network's pass as one CUDA graph: a launch from the host instead of hundreds.
+
+Letters: B batch, C latent channels, h x w latent sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from backbones.protocol import Condition
+
+WARM = 2
+"""Passes before a recording: the first compiles, chooses kernels and makes workspaces, which no recording may."""
+CAPTURE = ("captur", "graph")
+"""In what PyTorch and CUDA say of a recording that failed."""
+Shapes = tuple[tuple[str, tuple[int, ...], torch.dtype], ...]
+
+
+class Pass(Protocol):
+    """One prediction (B, C, h, w), a pure function of its tensors."""
+
+    def __call__(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """Predict at x (B, C, h, w), t (B,) and a condition of B rows."""
+        ...
+
+
+class _Recording(NamedTuple):
+    graph: Any
+    given: Mapping[str, Tensor]  # what it reads
+    output: Tensor
+
+
+def is_gpu(x: Tensor) -> bool:
+    """Whether a tensor is where passes can be recorded."""
+    return x.device.type == "cuda"
+
+
+class Replayed:
+    """A pass that is recorded once for every shape it meets on a GPU, and replayed from then on.
+
+    A replay runs the kernels of the pass itself, so its bits are the same. Where a pass cannot be recorded (it reads a
+    number from the GPU, or copies one to it) it runs as it is, and `refusal` says why.
+
+    Args:
+        work: the pass.
+    """
+
+    def __init__(self, work: Pass) -> None:
+        self.work = work
+        self.refusal = ""
+        self.seen: dict[tuple[int, ...], tuple[str, ...]] = {}  # for a caller: what it saw of the passes it recorded
+        self._recordings: dict[Shapes, _Recording] = {}
+        self._pool: Any = None
+        self._last: tuple[Shapes, Condition] | None = None
+
+    def __call__(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """Predict, by replay where that can be."""
+        if not is_gpu(x) or self.refusal:
+            return self.work(x, t, condition)
+        given = {"x": x, "t": t, **{f"condition {key}": rows for key, rows in condition.items()}}
+        shapes = tuple((key, tuple(rows.shape), rows.dtype) for key, rows in given.items())
+        if shapes not in self._recordings and not self._record(shapes, x, t, condition):
+            return self.work(x, t, condition)
+        recording = self._recordings[shapes]
+        # A walk asks with one condition all the way: it is copied once.
+        same = self._last is not None and self._last[0] == shapes and self._last[1] is condition
+        for key in ("x", "t") if same else given:
+            recording.given[key].copy_(given[key])
+        self._last = (shapes, condition)
+        recording.graph.replay()
+        return recording.output.clone()  # the next replay of any shape may overwrite it
+
+    def ran(self, x_shape: tuple[int, ...]) -> bool:
+        """Whether passes over x of this shape, or of its double by guidance, are replayed."""
+        doubled = (2 * x_shape[0], *x_shape[1:])
+        return any(entry[0] == "x" and entry[1] in (x_shape, doubled) for key in self._recordings for entry in key)
+
+    def _record(self, shapes: Shapes, x: Tensor, t: Tensor, condition: Condition) -> bool:
+        fixed = {key: rows.clone() for key, rows in condition.items()}
+        x, t = x.clone(), t.clone()
+        graph: Any = torch.cuda.CUDAGraph()
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
+        try:
+            with torch.cuda.device(x.device):
+                self._warm(x, t, fixed)
+                # Other threads may score and write meanwhile: their calls are none of the recording's.
+                with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                    output = self.work(x, t, fixed)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            if not any(words in str(error).lower() for words in CAPTURE):
+                raise
+            self.refusal = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self._recordings.clear()
+            torch.cuda.synchronize(x.device)
+            return False
+        given = {"x": x, "t": t, **{f"condition {key}": rows for key, rows in fixed.items()}}
+        self._recordings[shapes] = _Recording(graph, given, output)
+        return True
+
+    def _warm(self, x: Tensor, t: Tensor, condition: Condition) -> None:
+        """On a stream of its own, as recordings are made."""
+        current, stream = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):
+            for _ in range(WARM):
+                self.work(x, t, condition)
+        current.wait_stream(stream)

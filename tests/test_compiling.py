@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+from torch import nn
+
+from backbones import bundled
+from backbones.compiled import repeated
+from evalsuite import compiling
+from evalsuite.compiling import REPAID, settled
+from evalsuite.errors import InputError
+from evalsuite.generate import generate
+from evalsuite.painter import Painter
+from evalsuite.plan import Unit
+from evalsuite.prepare import Shelf, prepare
+from evalsuite.progress import Silent
+from evalsuite.spec import RunSpec
+from evalsuite.store import RunStore
+
+
+def units(count: int, shapes: int = 1) -> list[Unit]:
+    return [Unit(str(n), "dit", 64, 64 + n % shapes, (), 4) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "plan", "passes", "wanted"),
+    [
+        ("on", "cpu", units(1), 1, "on"),
+        ("off", "cuda", units(1), REPAID, "off"),
+        ("auto", "cuda", units(10), REPAID // 10, "on"),
+        ("auto", "cuda:1", units(10), REPAID // 10 - 1, "off"),
+        ("auto", "cuda", units(10, shapes=5), REPAID // 10, "off"),  # five shapes are compiled for, not one
+        ("auto", "cuda", units(50, shapes=5), REPAID // 10, "on"),
+        ("auto", "cpu", units(10), REPAID, "off"),
+    ],
+)
+def test_auto_compiles_on_a_gpu_where_every_shape_has_passes_enough(
+    asked: str, device: str, plan: list[Unit], passes: int, wanted: str
+):
+    assert settled(asked, device, plan, passes) == wanted
+
+
+def test_the_choice_is_settled_with_the_plan_and_counts_where_it_changes_pixels(tiny: Callable[..., RunSpec]):
+    found = {asked: prepare(tiny(compile=asked), Shelf()) for asked in ("auto", "off", "on")}
+    assert [found[asked].spec.compile for asked in found] == ["off", "off", "on"]
+    assert found["auto"].fingerprint == found["off"].fingerprint != found["on"].fingerprint
+    assert found["on"].differences(found["off"]) == "compile (on here, off there)"
+    keys = {asked: [unit.key for unit in manifest.units] for asked, manifest in found.items()}
+    assert keys["auto"] == keys["off"]
+    assert not set(keys["on"]) & set(keys["off"])
+
+
+def test_a_compiled_transformer_draws_the_same_to_rounding_and_says_so(tiny: Callable[..., RunSpec]):
+    settings = {"models": ("dit",), "prompts": 1, "aspects": ("1:1",), "batch_size": 1, "steps": 2}
+    manifest = prepare(tiny(**settings, compile="on"), Shelf())
+    model, (unit,) = bundled.dit(), manifest.units
+    plain = Painter(model, replace(manifest.spec, compile="off"))
+    (before,) = plain.paint(unit)
+    with RunStore.create(Path(manifest.spec.output_dir), manifest) as store:
+        assert generate(store, lambda name: model, Silent()) == ()
+        record = store.record(unit)
+        assert json.loads((store.folder / "run.json").read_bytes())["spec"]["compile"] == "on"
+    assert record["execution"] == "compiled"
+    assert plain.made(unit).execution == "eager"
+    (compiled,) = Painter(model, manifest.spec).paint(unit)
+    assert compiled.rgb.std() > 5
+    assert abs(compiled.rgb.astype(int) - before.rgb).max() <= 1
+    (after,) = Painter(model, replace(manifest.spec, compile="off")).paint(unit)
+    assert np.array_equal(after.rgb, before.rgb)  # one model, taken from run to run
+
+
+class Broken(nn.Module):
+    """A block that no compiler takes in one piece."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        torch._dynamo.graph_break()
+        return x
+
+
+def test_a_model_that_cannot_be_compiled_is_the_users_to_change(
+    tiny: Callable[..., RunSpec], monkeypatch: pytest.MonkeyPatch
+):
+    block, model = Broken(), tiny_models.conv()
+    velocity = model.velocity
+    monkeypatch.setattr(model, "repeated", lambda fused=True: [block], raising=False)
+    monkeypatch.setattr(model, "velocity", lambda x, t, condition: block(velocity(x, t, condition)))
+    manifest = prepare(tiny(compile="on"), Shelf())
+    with pytest.raises(InputError, match=r"compile on: PyTorch cannot compile model 'conv' here .*: use --compile off"):
+        Painter(model, manifest.spec).paint(manifest.units[0])
+
+
+def test_a_model_without_blocks_runs_as_it_is(tiny: Callable[..., RunSpec]):
+    manifest = prepare(tiny(compile="on"), Shelf())
+    painter = Painter(tiny_models.conv(), manifest.spec)
+    painter.paint(manifest.units[0])
+    assert painter.made(manifest.units[0]).execution == compiling.PLAIN
+
+
+def test_blocks_are_the_entries_of_lists_or_the_kinds_that_are_named():
+    dit, unet = bundled.dit(), bundled.unet()
+    assert dit.repeated() == list(dit.denoiser.blocks)
+    stages = [*unet.denoiser.down, *unet.denoiser.up, *unet.denoiser.middle]
+    assert {id(block) for block in unet.repeated()} == {id(stage) for stage in stages}  # convolutions alone are none
+    assert len(repeated(unet.denoiser, ("Attention",))) == 2 * sum(stage.attention is not None for stage in stages)
