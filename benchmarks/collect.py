@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pairing import is_contended
 from results import SCHEMA
 
 Document = Mapping[str, Any]
@@ -46,6 +47,8 @@ def collect(documents: Mapping[str, Document]) -> dict[str, Any]:
 def conditions_of(document: Document) -> dict[str, Any]:
     """Machine, settings, and how busy it was: before the first benchmark, and with others' work meanwhile."""
     environment, run = dict(document["environment"]), document.get("run", {})
+    if {"load_before", "cpus"} <= environment.keys():
+        environment["contended"] = is_contended(environment["load_before"], environment["cpus"])
     known = {"others": None, "seconds": None} | environment | dict(run)
     return known | {"settings": dict(document["settings"])}
 

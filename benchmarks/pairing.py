@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 Clock = Literal["cpu_s", "wall_s"]
 CLOCKS: tuple[Clock, ...] = ("cpu_s", "wall_s")
 
-CONTENDED_LOAD = 0.5
-"""One-minute load average before the start from which wall times are not to be trusted."""
+CONTENDED_LOAD = 0.25
+"""One-minute load average per CPU before the start from which wall times are not to be trusted."""
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
 RESAMPLES = 4000
 LEAST_PRODUCTS = 3
@@ -148,16 +148,22 @@ def environment(packages: Iterable[str] = ("torch", "numpy", "pillow")) -> dict[
     """What a reader must know about the machine; call it before the work, since it reads the load average."""
     load = os.getloadavg()[0]
     model, flags = _cpu()
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": model,
         "cpu_flags": [flag for flag in FLAGS if flag in flags],
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": cpus,
         "load_before": round(load, 2),
-        "contended": load > CONTENDED_LOAD,
+        "contended": is_contended(load, cpus),
         "packages": {name: _version(name) for name in packages},
     }
+
+
+def is_contended(load: float, cpus: int) -> bool:
+    """Whether others keep so many of the CPUs busy that wall times are not to be trusted."""
+    return load > CONTENDED_LOAD * cpus
 
 
 def _cpu_seconds() -> float:

@@ -27,7 +27,7 @@ from collect import collect, is_drawn
 from draw import FORMS
 from others import CONTENDED_CORES, Watch
 from page import page
-from pairing import CONTENDED_LOAD
+from pairing import is_contended
 
 from reports.files import write_text
 
@@ -75,7 +75,7 @@ def measure(name: str, words: Sequence[str], folder: Path, load: float) -> Mappi
     if done.returncode or not file.is_file():
         say(f"{name}: failed with exit code {done.returncode}\n{done.stderr[-2000:]}")
         return None
-    contended = load > CONTENDED_LOAD or (others or 0.0) > CONTENDED_CORES
+    contended = is_contended(load, os.cpu_count() or 1) or (others or 0.0) > CONTENDED_CORES
     say(f"{name}: {seconds:.0f} s{', contended' if contended else ''}")
     run = {
         "command": " ".join([f"{name}.py", *words]),

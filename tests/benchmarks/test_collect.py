@@ -35,9 +35,17 @@ def test_a_busy_machine_quotes_cpu_times_alone(document: Make, contenders: list[
 
 def test_work_on_a_gpu_is_judged_by_the_wall_and_not_at_all_when_busy(document: Make, contenders: list[Any]):
     rows = [row | {"clock": "wall_s"} for row in contenders]
-    quiet, busy = (collect({"xl2": document(rows, contended=state)})["rows"][1] for state in (False, True))
+    quiet, busy = (collect({"xl2": document(rows, load_before=load)})["rows"][1] for load in (0.5, 0.51))
     assert (quiet["ratio"]["value"], quiet["verdict"]) == (8.0, "met")
     assert (busy["ratio"], busy["ratio_wall"], busy["verdict"]) == (None, None, None)
+
+
+def test_a_machine_of_many_cpus_is_busy_later(document: Make):
+    loads = {"few": (2, 2.0), "many": (32, 2.0), "full": (32, 8.1)}
+    found = collect({name: document(cpus=cpus, load_before=load) for name, (cpus, load) in loads.items()})
+    assert {name: about["contended"] for name, about in found["conditions"].items()} == {
+        "few": True, "many": False, "full": True,
+    }  # fmt: skip
 
 
 def test_what_publishing_saw_of_the_machine_wins_over_the_load_that_earlier_benchmarks_left(
