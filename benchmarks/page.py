@@ -19,6 +19,9 @@ TITLES = {
     "sampling": "Images of a class-conditional DiT",
     "scaling": "Cost against work",
     "decode_memory": "Decoding large pictures",
+    "dit_parts": "Parts of a DiT-XL/2 block",
+    "precision": "What each choice does to the pixels",
+    "end_to_end": "A whole run beside its generation alone",
 }
 INTRODUCTION = """# Benchmarks
 
