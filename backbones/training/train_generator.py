@@ -141,7 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=("dit", "unet"))
     parser.add_argument("--pool", type=Path, required=True, help="folder of backbones.training.pool")
-    parser.add_argument("--preset", default="base", help="one of the backbone's PRESETS")
+    parser.add_argument("--preset", default="medium", help="one of the backbone's PRESETS")
     parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--compile", action="store_true", help="compile each block (pays on a GPU)")
     recipe_options(parser, steps=10_000, batch=512, lr=1e-3)

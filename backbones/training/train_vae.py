@@ -118,9 +118,9 @@ def train(args: argparse.Namespace) -> VAE:
 def main() -> None:
     """Train, measure on held-out scenes, write weights and card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    recipe_options(parser, steps=1500, batch=32, lr=2e-3)
+    recipe_options(parser, steps=7000, batch=64, lr=2e-3)
     parser.add_argument("--compile", action="store_true", help="compile each block (pays on a GPU)")
-    parser.add_argument("--ema", type=float, default=0.995, help="decay of the averaged weights")
+    parser.add_argument("--ema", type=float, default=0.998, help="decay of the averaged weights")
     parser.add_argument("--sprites", type=Path, required=True, help="sprites.npy of backbones.training.artwork")
     parser.add_argument("--crops", type=int, default=2, help="crops of each scene")
     args = parser.parse_args()

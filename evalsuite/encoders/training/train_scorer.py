@@ -144,7 +144,7 @@ def main() -> None:
     """Learn the vocabulary, train, measure on held-out renders, write vocabulary, weights and card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sprites", type=Path, required=True, help="sprites.npy of backbones.training.artwork")
-    recipe_options(parser, steps=8000, batch=256, lr=1e-3)
+    recipe_options(parser, steps=6000, batch=256, lr=1e-3)
     parser.add_argument("--ema", type=float, default=0.998, help="decay of the averaged weights")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
