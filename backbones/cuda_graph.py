@@ -55,6 +55,7 @@ class Replayed:
         self.seen: dict[tuple[int, ...], tuple[str, ...]] = {}  # for a caller: what it saw of the passes it recorded
         self._recordings: dict[Shapes, _Recording] = {}
         self._pool: Any = None
+        self._stream: Any = None  # of the device's own: PyTorch's is of the device that recorded first in this process
         self._last: tuple[Shapes, Condition] | None = None
 
     def __call__(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
@@ -86,9 +87,11 @@ class Replayed:
         self._pool = self._pool or torch.cuda.graph_pool_handle()
         try:
             with torch.cuda.device(x.device):
+                self._stream = self._stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
                 self._warm(x, t, fixed)
                 # Other threads may score and write meanwhile: their calls are none of the recording's.
-                with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                mode = "thread_local"
+                with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode=mode):
                     output = self.work(x, t, fixed)
         except torch.OutOfMemoryError:
             raise
@@ -104,10 +107,10 @@ class Replayed:
         return True
 
     def _warm(self, x: Tensor, t: Tensor, condition: Condition) -> None:
-        """On a stream of its own, as recordings are made."""
-        current, stream = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):
+        """On the stream of the recordings."""
+        current = torch.cuda.current_stream()
+        self._stream.wait_stream(current)
+        with torch.cuda.stream(self._stream):
             for _ in range(WARM):
                 self.work(x, t, condition)
-        current.wait_stream(stream)
+        current.wait_stream(self._stream)

@@ -197,12 +197,14 @@ class FacebookDiT(nn.Module):
 
     def fuse(self) -> list[nn.Module]:
         """Compute with fused blocks from now on, on the device where it is; returns what may be compiled."""
-        parts = [
-            Parts((b.attn.qkv,), b.attn.proj, b.mlp.fc1, b.mlp.fc2, b.adaLN_modulation[1], (EPS, EPS))  # type: ignore
-            for b in self.blocks
-        ]
-        stack = Stack(parts, self.config.heads, EPS)
-        object.__setattr__(self, "fused", stack)  # no submodule: the weights are those of the blocks
+        stack = self.fused
+        if stack is None:
+            parts = [
+                Parts((b.attn.qkv,), b.attn.proj, b.mlp.fc1, b.mlp.fc2, b.adaLN_modulation[1], (EPS, EPS))  # type: ignore
+                for b in self.blocks
+            ]
+            stack = Stack(parts, self.config.heads, EPS)
+            object.__setattr__(self, "fused", stack)  # no submodule: the weights are those of the blocks
         return stack.repeated()
 
     def unfuse(self) -> list[nn.Module]:

@@ -18,6 +18,7 @@ from evalsuite.encoders.features import IMAGES_PER_FILE, encoded, image_folder, 
 from evalsuite.encoders.protocol import ImageEncoder
 from evalsuite.encoders.scorer import load_encoder
 from evalsuite.files import refuse_link
+from evalsuite.generate import is_lack
 from evalsuite.memory import free_bytes
 from evalsuite.metric_names import parse
 from evalsuite.metrics.base import Array
@@ -124,7 +125,9 @@ class Ahead:
                 lane.add(seen)
                 if finish:
                     lane.finish()
-        except torch.OutOfMemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not is_lack(error):
+                raise
             self._progress.note(f"memory of {self._device} ran out while scoring: it waits until all images are made")
         else:
             return

@@ -35,7 +35,7 @@ from evalsuite.manifest import Manifest
 from evalsuite.memory import free_bytes
 from evalsuite.painter import Painter
 from evalsuite.plan import Job, Unit
-from evalsuite.prepare import Shelf
+from evalsuite.prepare import Shelf, folder_of
 from evalsuite.progress import Progress
 from evalsuite.sampling import predictions
 from evalsuite.share import ALONE, Share
@@ -126,11 +126,9 @@ def _total(work: Work, batch: int) -> float:
 
 
 def _of_folder(manifest: Manifest) -> int | None:
-    """What the run folder has already, where the user names one that is a run's."""
-    if manifest.spec.output_dir is None:
-        return None
+    """What the run folder has already: one that the user names, or the one that shards, which measure nothing, made."""
     try:
-        found = Manifest.read(Path(manifest.spec.output_dir)).spec.batch_size
+        found = Manifest.read(folder_of(manifest)).spec.batch_size
     except InputError:  # said where the folder is opened
         return None
     return found if isinstance(found, int) else None

@@ -20,7 +20,7 @@ REPAID = 2000
 """Passes of a shape after which compiling for it has repaid itself on a GPU: some 20 s of compiling against some 10 ms
 less a pass (DiT-XL/2 on one H100, `benchmarks/sampling.py`)."""
 PLAIN, COMPILED, REPLAYED = "eager", "compiled", "cuda graph"
-MARK = "_execution"  # on a model: whether it is compiled, and for which attention kernel
+MARK = "_execution"  # on a model: whether it is compiled, and what else a recording depends on
 
 
 def settled(asked: str, device: str, units: Sequence[Unit], passes: int) -> str:
@@ -51,18 +51,18 @@ class Execution:
         self._name = model.name
         self._compiled = spec.compile == "on" and hasattr(model, "repeated")
         self._replayed: Replayed | None = None
-        before = vars(model).get(MARK)  # of a run that had the model before this one
+        own: dict[str, Any] = getattr(model, "__dict__", {})  # one with slots alone takes no mark and no recording
+        before = own.get(MARK)  # of a run that had the model before this one
         if self._compiled:
             compile_blocks(model.repeated(), spec.attention)
         elif before is not None and before[0]:
             restore_blocks(model.repeated(fused=False))
-        mark = (self._compiled, spec.attention)
-        vars(model)[MARK] = mark
+        mark = own[MARK] = (self._compiled, spec.attention, spec.dtype, spec.device)
         if (pure := getattr(model, "pure", None)) is not None:
-            found = vars(model).pop(pure, None)
+            found = own.pop(pure, None)
             if spec.device.startswith("cuda") and spec.cuda_graphs != "off":
                 kept = found if mark == before and not self._compiled else None
-                self._replayed = vars(model)[pure] = kept or Replayed(getattr(model, pure))
+                self._replayed = own[pure] = kept or Replayed(getattr(model, pure))
 
     def ran(self, shape: tuple[int, ...]) -> str:
         """``eager``, ``compiled``, ``cuda graph`` or ``compiled, cuda graph``.

@@ -31,11 +31,11 @@ class Means:
 
     def __init__(self) -> None:
         self.passes: list[tuple[int, ...]] = []
-        self.full = False
+        self.full: RuntimeError | None = None
 
     def images(self, images: torch.Tensor) -> np.ndarray:
-        if self.full:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
+        if self.full is not None:
+            raise self.full
         self.passes.append(tuple(images.shape))
         return images.double().mean((2, 3)).float().numpy()
 
@@ -109,20 +109,36 @@ def test_published_networks_stand_beside_the_generator_only_where_they_take_half
     ] == ([] if fits else [True])
 
 
-def test_where_memory_runs_out_what_was_seen_stays_and_the_rest_is_left_to_scoring(store: SimpleNamespace):
+@pytest.mark.parametrize(
+    "lack",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 21474836480 bytes."),
+    ],
+)
+def test_where_memory_runs_out_what_was_seen_stays_and_the_rest_is_left_to_scoring(
+    store: SimpleNamespace, lack: RuntimeError
+):
     encoder, notes = Means(), Notes()
     viewer = Ahead({SCENES: encoder}, store, 1, notes)
     seen = pictures(12)
     viewer.look(seen[:4])
-    encoder.full = True
+    encoder.full = lack
     viewer.look(seen[4:8])
-    encoder.full = False
+    encoder.full = None
     viewer.look(seen[8:])
     viewer.finish()
     keys = [pixel_sha256(rgb) for rgb in pixels(seen)]
     assert kept(encoder, store).missing(keys) == keys[4:]
     assert notes.said == ["memory of cpu ran out while scoring: it waits until all images are made"]
     assert not viewer.drop()
+
+
+def test_an_error_of_a_network_that_is_not_of_memory_is_not_taken_for_one(store: SimpleNamespace):
+    encoder = Means()
+    encoder.full = RuntimeError("shapes cannot be multiplied")
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        Ahead({SCENES: encoder}, store, 1, Silent()).look(pictures(4))
 
 
 class Watching:

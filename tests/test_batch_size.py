@@ -14,10 +14,11 @@ from evalsuite.manifest import Manifest
 from evalsuite.painter import Painter
 from evalsuite.pipeline import make
 from evalsuite.plan import Job, Unit
-from evalsuite.prepare import Shelf, prepare
+from evalsuite.prepare import Shelf, folder_of, prepare
 from evalsuite.progress import Silent
 from evalsuite.share import Share
 from evalsuite.spec import RunSpec
+from evalsuite.store import RunStore
 
 LINEAR = {4: 1.0, 8: 1.0, 16: 1.0, 32: 1.9, 64: 3.8}
 """Launch-bound up to 16; from 16 to 32 a gain of 5 %, which is too little."""
@@ -143,6 +144,16 @@ def test_a_run_goes_on_with_the_batch_size_it_has(tiny: Callable[..., RunSpec]):
     assert outcome.manifest is not None
     assert outcome.manifest.spec.batch_size == 3
     assert outcome.missing == 0
+
+
+def test_what_shards_have_made_is_gone_on_with(
+    on_gpu: Callable[..., Manifest], measured: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    manifest = on_gpu(prompts=40, output_dir=None)
+    with RunStore.create(folder_of(manifest), manifest):
+        assert settled(manifest) == manifest.spec.batch_size
+    assert measured == []
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import MethodType
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from torch import nn
 from backbones import bundled
 from backbones.compiled import repeated
 from evalsuite import compiling
-from evalsuite.compiling import REPAID, settled
+from evalsuite.compiling import REPAID, Execution, settled
 from evalsuite.errors import InputError
 from evalsuite.generate import generate
 from evalsuite.painter import Painter
@@ -23,6 +24,7 @@ from evalsuite.prepare import Shelf, prepare
 from evalsuite.progress import Silent
 from evalsuite.spec import RunSpec
 from evalsuite.store import RunStore
+from evalsuite.unit_seconds import unit_seconds
 
 
 def units(count: int, shapes: int = 1) -> list[Unit]:
@@ -94,6 +96,37 @@ def test_a_model_that_cannot_be_compiled_is_the_users_to_change(
     manifest = prepare(tiny(compile="on"), Shelf())
     with pytest.raises(InputError, match=r"compile on: PyTorch cannot compile model 'conv' here .*: use --compile off"):
         Painter(model, manifest.spec).paint(manifest.units[0])
+    with pytest.raises(InputError, match="compile on: PyTorch cannot compile model 'conv' here"):
+        unit_seconds(Painter(model, manifest.spec), manifest.units[0])
+
+
+def test_recordings_are_kept_from_run_to_run_and_made_again_where_weights_have_moved(monkeypatch: pytest.MonkeyPatch):
+    model, spec, kept = tiny_models.conv(), RunSpec(device="cuda", dtype="fp32", compile="off"), []
+    monkeypatch.setattr(type(model), "pure", "velocity", raising=False)
+    for dtype in ("fp32", "fp32", "bf16", "fp32"):
+        Execution(model, replace(spec, dtype=dtype))
+        kept.append(model.velocity)
+    assert kept[0] is kept[1]
+    assert len({id(replayed) for replayed in kept}) == 3
+    Execution(model, replace(spec, cuda_graphs="off"))
+    assert model.velocity == MethodType(type(model).velocity, model)
+
+
+class Slotted:
+    """A model that takes no attributes but its own."""
+
+    __slots__ = ("name",)
+    pure = "velocity"
+
+    def velocity(self, x: torch.Tensor, t: torch.Tensor, condition: dict[str, torch.Tensor]) -> torch.Tensor:
+        return x
+
+
+def test_a_model_that_takes_no_attributes_runs_as_it_is():
+    model = Slotted()
+    model.name = "slotted"
+    for device in ("cpu", "cuda"):
+        assert Execution(model, RunSpec(device=device, compile="off")).ran((1, 4, 8, 8)) == compiling.PLAIN
 
 
 def test_a_model_without_blocks_runs_as_it_is(tiny: Callable[..., RunSpec]):

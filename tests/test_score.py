@@ -90,7 +90,8 @@ def paint(job: Job) -> Picture:
 
 
 def make_manifest(**changes: Any) -> Manifest:
-    spec = RunSpec(models=("b", "a"), aspects=("1:1", "3:2"), pixels=4096, num_images=2, device="cpu", metrics=METRICS)
+    sizes = {"aspects": ("1:1", "3:2"), "pixels": 4096, "num_images": 2}
+    spec = RunSpec(models=("b", "a"), **sizes, steps=20, device="cpu", metrics=METRICS)
     spec = replace(spec, batch_size=3, threads=1, **changes)
     models = {name: ModelFacts(name * 64, 16, 0) for name in spec.models}
     return Manifest(spec, PROMPTS, "test", "0" * 64, models, Machine("cpu", "2"), {})

@@ -205,22 +205,22 @@ def test_another_kind_of_machine_may_round_differently_and_no_more(folder: Path,
     assert results(verify(folder, Depth(scores=0, images=99)))["pixels"] == "6 differ"
 
 
-def test_the_kernel_of_the_run_is_asked_for_on_its_own_kind_of_machine_alone(
+def test_the_kernel_and_the_compiler_of_the_run_are_asked_for_on_its_own_kind_of_machine_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    asked: list[str] = []
+    asked: list[tuple[str, str]] = []
     first = Painter.__init__
 
     def seen(painter: Painter, model: TextToImage, spec: RunSpec) -> None:
-        asked.append(spec.attention)
-        first(painter, model, replace(spec, attention="auto"))
+        asked.append((spec.attention, spec.compile))
+        first(painter, model, replace(spec, attention="auto", compile="off"))
 
     monkeypatch.setattr(Painter, "__init__", seen)
     manifest = Manifest.read(folder)
-    forced = replace(manifest, spec=replace(manifest.spec, attention="cudnn"))
+    forced = replace(manifest, spec=replace(manifest.spec, attention="cudnn", compile="on"))
     for same in (True, False):
         list(repaint(forced, manifest.units[:1], Place("cpu", 1, same, ""), Silent()))
-    assert asked == ["cudnn", "auto"]
+    assert asked == [("cudnn", "on"), ("auto", "off")]
 
 
 def test_the_likeness_of_two_images_in_closed_form():

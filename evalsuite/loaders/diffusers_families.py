@@ -86,15 +86,17 @@ class DiT(DiffusersModel):
 
     def repeated(self, fused: bool = True) -> list[nn.Module]:
         """Its blocks; fused, where they are all that DiT's are."""
-        config, self.fused = self.denoiser.config, None
+        config = self.denoiser.config
         if (
             not fused
             or not config.attention_bias
             or config.upcast_attention
+            or config.norm_elementwise_affine
             or config.activation_fn != "gelu-approximate"
         ):
+            self.fused = None
             return super().repeated()
-        self.fused = FusedDiT(self.denoiser)
+        self.fused = FusedDiT(self.denoiser) if self.fused is None else self.fused
         return self.fused.stack.repeated()
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Self:

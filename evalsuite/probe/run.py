@@ -21,7 +21,7 @@ from evalsuite.probe.measurement import Measurement
 from evalsuite.probe.result import Result
 from evalsuite.probe.sampling_path import Route
 from evalsuite.probe.showing import Showing
-from evalsuite.probe.spec import ProbeSpec
+from evalsuite.probe.spec import FINE, ProbeSpec
 from evalsuite.probe.subjects import Shelf, Subject
 from evalsuite.progress import Progress, Silent
 from evalsuite.spec import RunSpec
@@ -65,6 +65,7 @@ def _resolved(run: RunSpec) -> RunSpec:
         run = replace(run, batch_size=BATCH["cpu" if device == "cpu" else "cuda"])
     if run.sampler == "auto":
         run = replace(run, sampler="midpoint")
+    run = replace(run, steps=run.steps or FINE)
     return run.resolved(device=device, cores=machine.cores())
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from backbones.protocol import TextToImage
-from evalsuite import models
+from evalsuite import memory, models
 from evalsuite.encoders.scorer import Scorer
 from evalsuite.errors import InputError
 from evalsuite.loaders.image_folder import ImageFolder
@@ -54,6 +54,7 @@ class Rack(Shelf):
         """Give up the model in use: networks that look at images need its memory."""
         self._kept.clear()
         self._placed.clear()
+        memory.reclaim()
 
     def _resolve(self, name: str, spec: RunSpec) -> TextToImage:
         if name not in self._built:

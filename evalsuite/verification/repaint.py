@@ -73,9 +73,10 @@ def repaint(manifest: Manifest, units: Sequence[Unit], place: Place, progress: P
         InputError: a model is not here, is another one than the run's by that name, or is in fp16 on a CPU.
         Incomplete: there is not enough memory.
     """
-    # A kernel may be one that only the run's kind of machine has; elsewhere last bits are free.
+    # A kernel may be one that only the run's kind of machine has, as may a compiler; elsewhere last bits are free.
     kernel = manifest.spec.attention if place.same or manifest.spec.attention == "linear" else "auto"
-    spec = replace(manifest.spec, device=place.device, attention=kernel)
+    compiled = manifest.spec.compile if place.same else "off"
+    spec = replace(manifest.spec, device=place.device, attention=kernel, compile=compiled)
     if spec.dtype == "fp16" and place.device == "cpu":
         raise InputError("the run is in fp16, which a CPU hardly computes: name a GPU with --device, or --images 0")
     with reproducible(place.threads):

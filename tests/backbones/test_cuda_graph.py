@@ -50,8 +50,9 @@ def net(monkeypatch: pytest.MonkeyPatch) -> Net:
     found = Net()
 
     @contextmanager
-    def graph(made: Graph, pool: object, capture_error_mode: str) -> Iterator[None]:
+    def graph(made: Graph, pool: object, stream: object, capture_error_mode: str) -> Iterator[None]:
         assert capture_error_mode == "thread_local"
+        assert isinstance(stream, Stream)
         found.recording = True
         try:
             yield

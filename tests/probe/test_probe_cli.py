@@ -14,6 +14,7 @@ from evalsuite.cli import main
 from evalsuite.probe import panels
 from evalsuite.probe import run as flow
 from evalsuite.rows import COLUMNS
+from evalsuite.spec import RunSpec
 
 Probe = Callable[..., tuple[str, str]]
 Rows = Callable[[str], dict[tuple[str, str, str], dict[str, str]]]
@@ -186,6 +187,11 @@ def test_hostile_captions_and_names_are_shown_as_text(
     out, _ = probe(CONV, TWICE, "--prompts", hostile, "--format", form, told=False)
     assert not set(out) & set("\x1b\x07\u202e")
     assert "probe_mse_conditional" in out.replace("\\_", "_") or "mse conditional" in out
+
+
+def test_paths_have_fifty_steps_where_none_are_named():
+    assert flow._resolved(RunSpec(models=("dit",), device="cpu")).steps == 50
+    assert flow._resolved(RunSpec(models=("dit",), device="cpu", steps=7)).steps == 7
 
 
 def test_what_the_numbers_are_is_shown(capsys: pytest.CaptureFixture[str]):

@@ -26,7 +26,7 @@ def read(guidance: str | None = None, steps: str | None = None, sampler: str | N
 
 def test_a_list_has_each_value_once_and_an_axis_without_one_has_the_runs_own():
     assert read("4,1, 2,4.0", "5,10,5") == Grid((4.0, 1.0, 2.0), (5, 10), ("auto",))
-    assert read(sampler="heun, euler") == Grid((4.0,), (20,), ("heun", "euler"))
+    assert read(sampler="heun, euler") == Grid((4.0,), (RunSpec().steps,), ("heun", "euler"))
     assert len(read("1,2", "5,10", "euler,heun").specs(RunSpec(output_dir="x"))) == 8
     assert {spec.output_dir for spec in read("1,2").specs(RunSpec(output_dir="x"))} == {None}
 
@@ -39,7 +39,7 @@ def test_a_list_has_each_value_once_and_an_axis_without_one_has_the_runs_own():
         ({"steps": "5,ten"}, "--steps is 'ten': write a whole number"),
         ({"guidance": "1,101"}, "guidance is 101.0: use a number from 0 to 100"),
         ({"guidance": "nan"}, "guidance is nan"),
-        ({"steps": "0,5"}, "steps is 0: use a whole number from 1 to 1000"),
+        ({"steps": "-1,5"}, "steps is -1: use a whole number from 0 to 1000"),
         ({"sampler": "Euler A"}, "sampler 'Euler A' is no name"),
         ({"steps": ",".join(map(str, range(1, 1000))), "guidance": "1,2"}, "1998 points: a sweep has at most 1000"),
     ],

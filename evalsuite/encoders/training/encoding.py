@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import torch
 
+from evalsuite.encoders import features
 from evalsuite.encoders.protocol import BATCH, ImageEncoder
 from evalsuite.encoders.training.objects import Pixels
 from evalsuite.moments import Rows
@@ -19,10 +19,6 @@ def encoded(encoder: ImageEncoder, pictures: Iterable[Pixels]) -> Rows:
     for pixels in pictures:
         some.append(pixels)
         if len(some) == BATCH:
-            rows.append(_features(encoder, some))
+            rows.append(features.encoded(encoder, some))
             some = []
-    return np.concatenate([*rows, _features(encoder, some)] if some else rows)
-
-
-def _features(encoder: ImageEncoder, pictures: Sequence[Pixels]) -> Rows:
-    return encoder.images(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))
+    return np.concatenate([*rows, features.encoded(encoder, some)] if some else rows)
