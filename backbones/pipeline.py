@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones.compiled import repeated
+from backbones.distilled import Distilled
 from backbones.dit import DiT
 from backbones.fingerprint import add_weights
 from backbones.protocol import Condition, latent_sides
@@ -35,12 +36,21 @@ class LatentDiffusion:
         text: encodes prompts to the denoiser's text width.
         tokenizer: with the vocabulary that `text` was trained on.
         vae: decodes; stays in fp32, since half precision overflows in decoders.
+        distilled: what the denoiser was distilled for; None means it was not.
     """
 
     stride = 2 * STRIDE  # pixels: even latent sides for every patch and stem
     pure = "velocity"
 
-    def __init__(self, name: str, denoiser: DiT | UNet, text: TextEncoder, tokenizer: Tokenizer, vae: VAE):
+    def __init__(
+        self,
+        name: str,
+        denoiser: DiT | UNet,
+        text: TextEncoder,
+        tokenizer: Tokenizer,
+        vae: VAE,
+        distilled: Distilled | None = None,
+    ):
         if len(tokenizer) != text.config.ids or tokenizer.length != text.config.length:
             raise ValueError(
                 f"tokenizer of {len(tokenizer)} ids x {tokenizer.length} words does not fit "
@@ -53,6 +63,9 @@ class LatentDiffusion:
         self.text = text.eval().requires_grad_(False)
         self.vae = vae.eval().requires_grad_(False)
         self.attention = denoiser.config.attention if isinstance(denoiser, DiT) else "softmax"
+        self.distilled = distilled
+        self.guided = None if distilled is None else distilled.guidance
+        self.shift = None if distilled is None else distilled.shift
         self.fingerprint = self._digest()
         self.latent_space = _latent_space(self.vae)
         self.notes = (f"{ABLATION} {denoiser.places}",) if _is_moved(denoiser) else ()
@@ -70,7 +83,10 @@ class LatentDiffusion:
 
     @torch.no_grad()
     def velocity(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """Predict e - x0 (B, C, h, w) of normalised latents, in the dtype of x."""
+        """Predict e - x0 (B, C, h, w) of normalised latents, in the dtype of x.
+
+        Where the model is distilled, the mean of the guided velocity over one of its steps.
+        """
         tokens = condition["tokens"]
         u: Tensor = self.denoiser(x.to(tokens.dtype), t, tokens, condition["pooled"])
         return u.to(x.dtype)
@@ -119,6 +135,8 @@ class LatentDiffusion:
             if _is_moved(part):
                 digest.update(f"{part.places} {part.side}".encode())
             add_weights(digest, part)
+        if self.distilled is not None:
+            digest.update(json.dumps(asdict(self.distilled), sort_keys=True).encode())
         return digest.hexdigest()
 
 

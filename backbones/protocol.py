@@ -21,6 +21,10 @@ class TextToImage(Protocol):
     A model may also have
         latent_space: str; models with the same one share their latents. Without one, its are its own;
         shift: float or None; the time shift that suits it where a run names none. None: its own samplers have none;
+        guided: float or None; the scale of classifier-free guidance that its predictions carry already, for a
+            guidance-distilled model (arXiv:2210.03142). It is then asked once a prediction, without a null prompt, and
+            with this scale alone; it tells no velocity without guidance. None: it does not carry any;
+        distilled: `backbones.distilled.Distilled` or None; what it was distilled for, steps included;
         samplers and path: see `OwnPath`, for a model whose users know it by a scheme of its own;
         strips: see `Tiled`, for a model that can decode images too large to be decoded whole;
         latents: see `ReadsImages`, for a model that can be probed on given pictures (`evalsuite probe`);

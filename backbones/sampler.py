@@ -19,10 +19,13 @@ SAMPLERS = ("euler", "heun", "midpoint")
 
 
 class Field(NamedTuple):
-    """A velocity (B, C, h, w) with guidance, and without; one and the same tensor where guidance is 1."""
+    """A velocity (B, C, h, w) with guidance, and without; one and the same tensor where guidance is 1.
+
+    The one without is None where the model tells none: its predictions carry guidance (`TextToImage.guided`).
+    """
 
     velocity: Tensor
-    conditional: Tensor
+    conditional: Tensor | None
 
 
 class Step(NamedTuple):
@@ -58,20 +61,27 @@ def timesteps(steps: int, shift: float = 1.0) -> list[float]:
 def guided_field(model: TextToImage, condition: Condition, null: Condition, guidance: float) -> Velocity:
     """Return the classifier-free guided field: null + guidance (conditional - null) (arXiv:2207.12598).
 
-    Both predictions come from one pass over the batch [conditional; null]; guidance 1 leaves `null` unused.
+    Both predictions come from one pass over the batch [conditional; null]; guidance 1 leaves `null` unused, and so does
+    a model whose predictions carry guidance, which is asked once.
 
     Args:
         model: gives the velocity.
         condition: of B prompts.
         null: of the null prompt, with a batch of B or of 1.
         guidance: 1 = no guidance.
+
+    Raises:
+        ValueError: the model's predictions carry guidance of another scale.
     """
+    carried = getattr(model, "guided", None)
+    if carried not in (None, guidance):
+        raise ValueError(f"predictions of {model.name!r} carry guidance {carried:g}: {guidance:g} cannot be had of it")
 
     def conditional(x: Tensor, t: float) -> Field:
         velocity = model.velocity(x, x.new_full((len(x),), t), condition)  # (B, C, h, w)
-        return Field(velocity, velocity)
+        return Field(velocity, velocity if carried is None else None)
 
-    if guidance == 1:
+    if guidance == 1 or carried is not None:
         return conditional
     both = {key: torch.cat([rows, null[key].expand_as(rows)]) for key, rows in condition.items()}  # (2B, ...)
 
@@ -116,8 +126,10 @@ def _walk(field: Velocity, x: Tensor, times: Sequence[float], method: str) -> It
 
 
 def mean_field(first: Field, second: Field) -> Field:
-    """Return the mean of two fields; one tensor where both have no guidance."""
+    """Return the mean of two fields; one tensor where both have no guidance, None where one tells none without it."""
     velocity = (first.velocity + second.velocity) / 2
     if first.velocity is first.conditional:
         return Field(velocity, velocity)
+    if first.conditional is None or second.conditional is None:
+        return Field(velocity, None)
     return Field(velocity, (first.conditional + second.conditional) / 2)

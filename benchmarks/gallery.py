@@ -1,7 +1,7 @@
 """Sheets of what the bundled backbones draw: the same captions for each, at every aspect ratio.
 
     python benchmarks/gallery.py
-    python benchmarks/gallery.py dit unet dit-turbo:steps=4,guidance=1
+    python benchmarks/gallery.py dit unet dit-turbo:steps=8
 
 Makes `reports/published/gallery/`. The captions are fixed, by a rule that looks at no picture: those of the first try
 at the world, then the first four held-out ones of each kind. Repeat the command to go on after a stop.

@@ -122,7 +122,8 @@ def _circumstances(store: RunStore) -> dict[str, tuple[str, ...]]:
 
     def path(facts: ModelFacts) -> str:
         shift = "" if facts.shift is None else f", shift {facts.shift:g}"
-        return f"{facts.sampler} {spec.steps} steps{shift}, guidance {spec.guidance:g}{away}"
+        carried = "" if facts.guided is None else ", distilled"
+        return f"{facts.sampler} {spec.steps} steps{shift}, guidance {spec.guidance:g}{carried}{away}"
 
     return {
         name: (path(facts), f"{spec.dtype}, latents {facts.latent_space or facts.fingerprint[:12]}")

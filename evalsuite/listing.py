@@ -49,6 +49,8 @@ def show(name: str) -> list[Facts]:
         InputError: nothing has it, or the prompt file breaks a rule.
     """
     found = [*_model(name), *_metric(name), *_probe(name), *_prompts(name)]
+    if not found and name in backbones.ABSENT:
+        raise InputError(f"model {name!r}: {backbones.ABSENT[name]}")
     if not found:
         known = [*models(), *metrics(), *prompt_sets()]
         near = get_close_matches(name, known, n=1)

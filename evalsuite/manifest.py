@@ -36,6 +36,7 @@ class ModelFacts:
         sampler: the one that its images are made with.
         shift: the time shift; see `Sampling`.
         notes: where the model does not follow its checkpoint to the letter, in words.
+        guided: the scale of guidance that its predictions carry, for a guidance-distilled model; None for others.
     """
 
     fingerprint: str
@@ -46,6 +47,7 @@ class ModelFacts:
     sampler: str = DEFAULT
     shift: float | None = SHIFT
     notes: tuple[str, ...] = ()
+    guided: float | None = None
 
 
 @dataclass(frozen=True)

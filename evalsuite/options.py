@@ -92,7 +92,7 @@ def spec_from(
         str | None, option("--config", "A YAML or TOML file of settings; options win over it.", WHAT)
     ] = None,
     steps: Annotated[
-        int | None, option("--steps", "Steps of the sampler.", HOW, "10 with bundled models, else 20")
+        int | None, option("--steps", "Steps of the sampler; 0: the default.", HOW, "10 with bundled models, else 20")
     ] = None,
     guidance: Annotated[
         float | None, option("--guidance", "Guidance scale; 1 is none.", HOW, DEFAULTS.guidance)
@@ -132,7 +132,7 @@ def spec_from(
         str | None, option("--cuda-graphs", "Replay passes on cuda: auto, off.", WHERE, DEFAULTS.cuda_graphs)
     ] = None,
     batch_size: Annotated[
-        str | None, option("--batch-size", "Images per pass.", WHERE, "4 on cpu, 16 on cuda", metavar="N|auto")
+        str | None, option("--batch-size", "Images per pass.", WHERE, "4 on cpu, on cuda measured", metavar="N|auto")
     ] = None,
     threads: Threads = None,
     output_dir: Annotated[

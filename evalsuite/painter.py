@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from backbones.protocol import Condition, OwnPath, PathSettings, TextToImage
-from backbones.sampler import Step, Velocity, guided_field, sample, timesteps
+from backbones.sampler import Field, Step, Velocity, guided_field, sample, timesteps
 from evalsuite.attention import Kernels
 from evalsuite.compiling import Execution
 from evalsuite.decoding import Decoded, decode, joined
@@ -92,7 +92,12 @@ class Painter:
         jobs = _filled(unit)
         noise = self._noise(unit, jobs)
         field = guided_field(self.model, *self._conditions_of(jobs), self.spec.guidance)
-        return lambda x, t: self._kernels.call(lambda: field(x, t), tuple(noise.shape)), noise
+
+        def predict(x: Tensor, t: float) -> Field:
+            with self._execution.told():
+                return self._kernels.call(lambda: field(x, t), tuple(noise.shape))
+
+        return predict, noise
 
     def _walk(self, jobs: Sequence[Job], noise: Tensor) -> Iterator[Step]:
         """The model's own path where the sampler is one of its own, else ours."""

@@ -137,6 +137,7 @@ def make(
     from evalsuite.ahead import Ahead, encoders_of
     from evalsuite.batch_size import with_batch_size
     from evalsuite.generate import generate, reproducible
+    from evalsuite.memory import reclaim
 
     share = share_of(os.environ) if share is None else share
     if not share.alone:
@@ -153,6 +154,7 @@ def make(
         if not share.leads and not (share.shard and is_last(store)):
             return _part(store, share, failures, progress)
         if scored:
+            reclaim()
             return _score(store, progress, failures, loaded=encoders)
         return _outcome(store, store.images(), None, failures)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.protocol import TextToImage
-from evalsuite import attention, compiling, hub_prompts, machine, models, tiles, vae_precision
+from evalsuite import attention, compiling, distilled, hub_prompts, machine, memory, models, tiles, vae_precision
 from evalsuite.errors import InputError
 from evalsuite.loaders.image_folder import ImageFolder
 from evalsuite.manifest import Manifest, ModelFacts
@@ -43,7 +43,8 @@ class Shelf:
             model.check_run(prompts, spec)
         attention.check_model(model, spec.attention, name)
         tiles.check_model(model, spec.vae_tile, name)
-        sampling = sampling_of(model, spec, name)
+        sampling, guided = sampling_of(model, spec, name), getattr(model, "guided", None)
+        distilled.check_guidance(name, guided, spec.guidance, spec.negative_prompt)
         unknown = {prompt.id: tuple(model.unknown_words(prompt.text)) for prompt in prompts}
         if not self._kept:
             self._kept[name] = model
@@ -55,11 +56,13 @@ class Shelf:
             latent_space=str(getattr(model, "latent_space", "")),
             sampler=sampling.sampler,
             shift=sampling.shift,
-            notes=tuple(getattr(model, "notes", ())),
+            notes=(*getattr(model, "notes", ()), *distilled.notes_of(model, spec, sampling)),
+            guided=guided,
         )
 
     def take(self, name: str, spec: RunSpec) -> TextToImage:
         """The model on the run's device, in its dtype; the shelf keeps no hold of it."""
+        memory.reclaim()  # the one before it may be large
         model = self._kept.pop(name, None) or self._resolve(name, spec)
         return models.place(model, spec.device, spec.dtype)
 

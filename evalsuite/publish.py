@@ -145,8 +145,8 @@ def curves(samples: Iterable[Sample]) -> pd.DataFrame:
         if sample.trace is None:
             continue
         for path, name in SERIES:
-            values = sample.trace[path][name]  # type: ignore[literal-required]
-            for t, value in zip(sample.trace["t"], values, strict=True):
+            statistics = sample.trace[path]  # type: ignore[literal-required]
+            for t, value in zip(sample.trace["t"], statistics[name], strict=True) if statistics else ():
                 found[sample.model, f"{path} {name}", t].append(value)
     lines = [(*key, math.fsum(values) / len(values)) for key, values in found.items()]
     return pd.DataFrame(lines, columns=["model", "series", "t", "value"])
@@ -155,7 +155,8 @@ def curves(samples: Iterable[Sample]) -> pd.DataFrame:
 def _describe(manifest: Manifest, name: str) -> str:
     facts = manifest.models[name]
     size = f"{facts.parameters / 1e6:.1f} M parameters, " if facts.parameters else ""
-    return f"{size}fingerprint {facts.fingerprint[:12]}"
+    carried = "" if facts.guided is None else f", guidance {facts.guided:g}, distilled"
+    return f"{size}fingerprint {facts.fingerprint[:12]}{carried}"
 
 
 def pictured(sample: Sample) -> dict[str, Any]:

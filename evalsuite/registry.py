@@ -28,6 +28,7 @@ class Registry:
         catalog: returns our own names and their targets.
         own: whether users may write ``module:attribute`` in place of a name.
         also: what else they may write, in error messages.
+        absent: returns names that would be ours, and why they are not here.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Registry:
     catalog: Callable[[], Mapping[str, str]]
     own: bool = False
     also: str = ""
+    absent: Callable[[], Mapping[str, str]] = dict
 
     def targets(self) -> dict[str, str]:
         """Every known name and its target; ours win over an entry point of the same name."""
@@ -52,6 +54,8 @@ class Registry:
             return known[name]
         if self.own and all(part.isidentifier() for part in name.replace(":", ".", 1).split(".")) and ":" in name:
             return name
+        if name in (missing := self.absent()):
+            raise InputError(f"{self.kind} {name!r}: {missing[name]}")
         near = get_close_matches(name, known, n=1)
         hint = f", did you mean {near[0]!r}?" if near else ";"
         own = f"{self.also}, or module:attribute of your own" if self.own else ""
@@ -88,12 +92,20 @@ def _models() -> Mapping[str, str]:
     return CATALOG
 
 
+def _absent_models() -> Mapping[str, str]:
+    from backbones import ABSENT
+
+    return ABSENT
+
+
 def _metrics() -> Mapping[str, str]:
     from evalsuite.metrics import CATALOG
 
     return CATALOG
 
 
-MODELS = Registry("model", "evalsuite.backbones", _models, own=True, also=", a path, hf:owner/repo")
+MODELS = Registry(
+    "model", "evalsuite.backbones", _models, own=True, also=", a path, hf:owner/repo", absent=_absent_models
+)
 METRICS = Registry("metric", "evalsuite.metrics", _metrics, own=True)
 PROMPTS = Registry("prompt set", "evalsuite.prompts", dict)

@@ -41,8 +41,8 @@ class Trace(TypedDict):
     """(K) dt_k / sum dt; they sum to 1."""
     guided: PathStatistics
     """The velocity that moved the sample."""
-    conditional: PathStatistics
-    """The prediction without guidance, at the same points."""
+    conditional: PathStatistics | None
+    """The prediction without guidance, at the same points; None of a model whose predictions carry guidance."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ WHOLE = {
 REAL = {"guidance": (0.0, 100.0), "shift": (0.01, 100.0)}
 TRAINED = ("dit", "unet")
 """The bundled models that were trained."""
+TURBO = ("dit-turbo", "unet-turbo")
+"""Those that were distilled."""
 NOT_PIXELS = ("output_dir", "metrics", "reference", "weights", "hps_backend", "cuda_graphs")
 ONLY_IF = {"compile": ("on",), "vae_dtype": ("tf32", "bf16")}
 """Settings that change a pixel with these values alone."""
@@ -224,6 +226,10 @@ class RunSpec:
 def suited_steps(models: Sequence[str]) -> int:
     """Steps of a run that names none.
 
-    10 where all models are bundled ones, whose pictures change little after that; else 20.
+    8 where all models are bundled and distilled, for so many steps; 10 where all are bundled ones, whose pictures
+    change little after that; else 20.
     """
-    return 10 if all(name.partition("?")[0] in TRAINED for name in models) else 20
+    names = {name.partition("?")[0] for name in models}
+    if names and names <= {*TURBO}:
+        return 8
+    return 10 if names <= {*TRAINED, *TURBO} else 20

@@ -23,7 +23,7 @@ class Recorder:
         self._times: list[float] = []
         self._spans: list[float] = []
         self._guided: list[Tensor] = []
-        self._conditional: list[Tensor] = []
+        self._conditional: list[Tensor | None] = []
 
     def add(self, step: Step) -> None:
         """Take a step's field; tensors stay where they are, so that a GPU is not waited for.
@@ -48,14 +48,21 @@ class Recorder:
             return [None] * count
         total = math.fsum(self._spans)
         weights = [span / total for span in self._spans]
-        same = all(a is b for a, b in zip(self._guided, self._conditional, strict=True))
         paths = _paths(self._guided, weights, count)
-        others = paths if same else _paths(self._conditional, weights, count)
         traces: list[Trace | None] = []
-        for path, other in zip(paths, others, strict=True):
+        for path, other in zip(paths, self._others(paths, weights), strict=True):
             trace: Trace = {"t": self._times, "weight": weights, "guided": path, "conditional": other}
-            traces.append(trace if _is_finite(path) and _is_finite(other) else None)
+            traces.append(trace if _is_finite(path) and (other is None or _is_finite(other)) else None)
         return traces
+
+    def _others(self, paths: Sequence[PathStatistics], weights: Sequence[float]) -> Sequence[PathStatistics | None]:
+        """Of the predictions without guidance; None where a step told none."""
+        told = [velocity for velocity in self._conditional if velocity is not None]
+        if len(told) < len(self._guided):
+            return [None] * len(paths)
+        if all(a is b for a, b in zip(self._guided, told, strict=True)):
+            return paths
+        return _paths(told, weights, len(paths))
 
 
 def _paths(steps: Sequence[Tensor], weights: Sequence[float], count: int) -> list[PathStatistics]:

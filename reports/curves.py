@@ -48,7 +48,7 @@ def write_curves(curves: pd.DataFrame | None, folder: Path) -> list[Path]:
         figure = new_figure(5.6 * len(panels), 4.0, dpi=160)
         for axes, kind in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _label(axes, _draw(axes, curves, kind), kind)
-        _explain_styles(figure)
+        _explain_styles(figure, [series for series in STYLES if curves["series"].str.startswith(f"{series} ").any()])
         return [write_bytes(picture(figure, "png"), path)]
 
 
@@ -111,9 +111,10 @@ def _top(group: list[float]) -> float:
     return _bottom(group) + LABEL_GAP * (len(group) - 1)
 
 
-def _explain_styles(figure: Any) -> None:
+def _explain_styles(figure: Any, drawn: list[str]) -> None:
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=INK, **STYLES[series]) for series in reversed(STYLES)]
-    labels = ["guided: what moves the image", "conditional: without guidance"]
+    handles = [Line2D([], [], color=INK, **STYLES[series]) for series in reversed(drawn)]
+    about = {"guided": "what moves the image", "conditional": "without guidance"}
+    labels = [f"{series}: {about[series]}" for series in reversed(drawn)]
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, labelcolor=INK)

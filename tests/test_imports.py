@@ -25,6 +25,7 @@ HEAVY = (
 LIGHT_MODULES = (
     "evalsuite",
     "evalsuite.cli",
+    "evalsuite.distilled",
     "evalsuite.errors",
     "evalsuite.options",
     "evalsuite.plan",

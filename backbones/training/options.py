@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 DATA = "the embedded world (backbones/training): 203 names x 3 styles x 11 colours, training split"
-_NOT_THE_RECIPE = ("out", "sprites", "pool", "scorer", "workers", "device")
+_NOT_THE_RECIPE = ("out", "sprites", "pool", "scorer", "teacher", "workers", "device")
 
 
 def recipe_options(parser: argparse.ArgumentParser, *, steps: int, batch: int, lr: float) -> None:

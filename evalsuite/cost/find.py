@@ -14,12 +14,12 @@ from evalsuite.cost.subject import Subject
 from evalsuite.errors import InputError
 from evalsuite.loaders import adm_flags
 from evalsuite.loaders import diffusers_parts as parts
-from evalsuite.loaders.detect import detect, own_file, read_json
+from evalsuite.loaders.detect import OWN_KINDS, detect, own_file, read_json
 from evalsuite.loaders.diffusers_models import FAMILIES, family_of
 from evalsuite.loaders.safety import refuse_code
 from evalsuite.model_source import locate, parse
+from evalsuite.spec import TRAINED, TURBO
 
-BUNDLED = ("dit", "unet")
 IMAGENET = 1000  # classes of guided-diffusion's class-conditional networks
 NO_VAE = "its VAE is not counted: {}"
 
@@ -56,7 +56,7 @@ def _shape(name: str) -> Subject:
 
 def _of_model(name: str, args: Sequence[str]) -> Subject:
     source = parse(name)
-    if source.kind == "name" and source.target in BUNDLED and not source.args:
+    if source.kind == "name" and source.target in (*TRAINED, *TURBO) and not source.args:
         return own.of_file(name, WEIGHTS / f"{source.target}.json")
     if source.is_file and not source.args and not args:
         path = locate(source)
@@ -78,7 +78,7 @@ def _of_json(name: str, path: Path) -> Subject:
         raise InputError(f"{path}: no readable JSON object: name a config.json of diffusers, a card, or flags")
     if "_class_name" in config:
         return _folder(name, path.parent) if path.name == "config.json" else _component(name, path, config)
-    if config.get("kind") in BUNDLED and "config" in config:
+    if config.get("kind") in OWN_KINDS and "config" in config:
         return own.of_file(name, path)
     if "attention_resolutions" in config:
         flags = adm_flags.read_flags(path, path)

@@ -37,7 +37,8 @@ def load(name: str, args: Sequence[str] = ()) -> Subject:
     if isinstance(model, ImageFolder):
         raise InputError(f"model {name!r} is a folder of images: there is no network to count")
     if isinstance(model, LatentDiffusion):
-        return own.of_parts(name, model.denoiser.to("meta"), model.text.to("meta"), model.vae.to("meta"))
+        parts = model.denoiser.to("meta"), model.text.to("meta"), model.vae.to("meta")
+        return own.of_parts(name, *parts, model.distilled)
     if isinstance(model, FacebookDiTModel):
         network, vae = model.network.to("meta"), model.vae.to("meta")
         channels = network.config.channels

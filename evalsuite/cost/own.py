@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from backbones import distilled as distillation
 from backbones.adm_unet import IMAGE_CHANNELS, ADMConfig, ADMUNet
 from backbones.bundled import WEIGHTS
 from backbones.cards import build
@@ -45,10 +46,12 @@ def of_card(name: str, card: Mapping[str, Any], vae: Mapping[str, Any] | None = 
         denoiser: DiT | UNet = (
             build(DiT, DiTConfig, card["config"]) if card["kind"] == "dit" else build(UNet, UNetConfig, card["config"])
         )
-    return of_parts(name, denoiser, text, decoder)
+    return of_parts(name, denoiser, text, decoder, distillation.of_card(card))
 
 
-def of_parts(name: str, denoiser: DiT | UNet, text: TextEncoder, vae: VAE) -> Subject:
+def of_parts(
+    name: str, denoiser: DiT | UNet, text: TextEncoder, vae: VAE, distilled: distillation.Distilled | None = None
+) -> Subject:
     """The same from its networks, on any device; a transformer is also built with the other kind of attention."""
     words, channels = text.config.length, vae.config.latent_channels
     kind = denoiser.config.attention if isinstance(denoiser, DiT) else None
@@ -72,6 +75,8 @@ def of_parts(name: str, denoiser: DiT | UNet, text: TextEncoder, vae: VAE) -> Su
         vae=Network(_frozen(vae), decode, exact=True, channels_last=True),
         linear=twin if kind == "softmax" else None,
         softmax=twin if kind == "linear" else None,
+        guided=None if distilled is None else distilled.guidance,
+        notes=() if distilled is None else (f"distilled: {distilled}",),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from evalsuite.cost.size import Size
 from evalsuite.cost.subject import Subject
+from evalsuite.distilled import asked, check_guidance
 from evalsuite.errors import InputError
 from evalsuite.models import TORCH_DTYPES
 from evalsuite.spec import SAMPLERS, WHOLE
@@ -53,7 +54,16 @@ class Plan:
 
     def asked(self, subject: Subject) -> int:
         """Rows of a prediction of one picture."""
-        return 2 if subject.two_pass and self.guidance != 1 else 1
+        return asked(self.guidance, subject.guided) if subject.two_pass else 1
+
+    def check(self, subject: Subject) -> None:
+        """Refuse what a subject cannot do.
+
+        Raises:
+            InputError: it has no such sampler, or its predictions carry guidance of another scale.
+        """
+        self.predictions(subject)
+        check_guidance(subject.name, subject.guided, self.guidance)
 
     def predictions(self, subject: Subject) -> int:
         """Predictions of one picture.

@@ -80,7 +80,8 @@ class Subject:
         vae: what decodes, where that is counted.
         linear: the same denoiser with linear attention, where it can be built; else that is calculated.
         softmax: the same with softmax attention, of a denoiser that is linear by itself.
-        two_pass: guidance asks it twice a prediction.
+        two_pass: guidance asks it twice a prediction, unless its predictions carry it.
+        guided: the scale of guidance that its predictions carry, for a guidance-distilled model; None for others.
         samplers: of its own.
         largest: pixels of the longest side that it takes; None: no limit.
         notes: for people.
@@ -95,6 +96,7 @@ class Subject:
     linear: Network | None = None
     softmax: Network | None = None
     two_pass: bool = True
+    guided: float | None = None
     samplers: tuple[str, ...] = ()
     largest: int | None = None
     notes: tuple[str, ...] = ()

@@ -77,13 +77,13 @@ def survey(
         args: ``key=value`` for models that must be loaded.
 
     Raises:
-        InputError: an unknown model, one that cannot be followed, a device that is not here.
+        InputError: an unknown model, one that cannot be followed or sampled so, a device that is not here.
     """
     names = tuple(dict.fromkeys(models))
     bench = None if measuring is None else _device(measuring)
     subjects = [find(name, args) for name in names]
     for subject in subjects:
-        plan.predictions(subject)  # an unknown sampler shows here
+        plan.check(subject)
     found: list[Row] = []
     notes: list[str] = []
     progress.start("cost", len(subjects))

@@ -20,10 +20,9 @@ Path = Literal["guided", "conditional"]
 USES = frozenset({"trace"})
 FINE = 50
 """Steps under which the sampler's own error shows in the value."""
-COARSE = (
-    "a property of this sampler and step count; for the path's own straightness use --sampler midpoint "
-    f"--steps {FINE} or more"
-)
+OF_STEPS = "a property of this sampler and step count"
+COARSE = f"{OF_STEPS}; for the path's own straightness use --sampler midpoint --steps {FINE} or more"
+CARRIED = "predictions of a distilled model carry guidance: it tells none without"
 
 
 def straightness(velocity: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,8 +70,9 @@ class VVariance(Metric):
 def estimate(inputs: Inputs, path: Path = "guided") -> Estimate:
     """Ratio over the images of a slice; None where the mean prediction is 0, as in an untrained model."""
     traced = list(_traced(inputs.samples, path))
-    missing = len(inputs.samples) - len(traced)
-    note = f"{missing} images without a trace left out" if missing else ""
+    missing = sum(sample.trace is None for sample in inputs.samples)
+    carried = len(traced) + missing < len(inputs.samples)
+    note = notes(f"{missing} images without a trace left out" if missing else "", CARRIED if carried else "")
     power = [statistics["mean_power"] for _, statistics in traced]
     if not math.fsum(power):
         reason = "the mean velocity is 0: the ratio is undefined" if traced else ""
@@ -80,7 +80,8 @@ def estimate(inputs: Inputs, path: Path = "guided") -> Estimate:
     variance = [statistics["straightness"] for _, statistics in traced]
     found = clustered_ratio(variance, power, [cluster_of(sample) for sample, _ in traced])
     coarse = any(len(statistics["power"]) < FINE for _, statistics in traced)
-    return from_interval(found, len(traced), notes(note, COARSE if coarse else ""))
+    own = any(sample.trace is not None and sample.trace["conditional"] is None for sample, _ in traced)
+    return from_interval(found, len(traced), notes(note, (OF_STEPS if own else COARSE) if coarse else ""))
 
 
 def per_image(inputs: Inputs, path: Path = "guided") -> dict[str, float]:
@@ -99,8 +100,8 @@ def weights(inputs: Inputs, path: Path = "guided") -> dict[str, float]:
 
 def _traced(samples: Sequence[Sample], path: Path) -> Iterator[tuple[Sample, PathStatistics]]:
     for sample in samples:
-        if sample.trace is not None:
-            yield sample, sample.trace[path]
+        if sample.trace is not None and (statistics := sample.trace[path]) is not None:
+            yield sample, statistics
 
 
 def measures(scorer: None = None) -> tuple[Measure, ...]:

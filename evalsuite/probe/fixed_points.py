@@ -165,7 +165,7 @@ def _ask(
     noise = torch.stack([bank.noise(image)[draws] for image in block])  # (b, m, C, h, w)
     x0 = torch.stack([bank.x0[image] for image in block])[:, None]  # (b, 1, C, h, w)
     x = ((1 - t) * x0 + t * noise).flatten(0, 1).to(device)
-    said = field(x, t).conditional.double().reshape(noise.shape)  # (b, m, C, h, w)
+    said = field(x, t).velocity.double().reshape(noise.shape)  # (b, m, C, h, w); asked without guidance
     wanted = (noise.double() - x0.double()).to(said.device)
     for own, prediction, target in zip(sums, said, wanted, strict=True):
         own.prediction.add(prediction)

@@ -76,11 +76,16 @@ def subject(name: str, label: str, model: TextToImage, run: RunSpec, captions: S
         captions: of the pictures; empty where they have none.
 
     Raises:
-        InputError: it predicts nothing (a folder of images), it cannot be told a caption, or there is nothing that it
-            could be told: no captions, and no null prompt.
+        InputError: it predicts nothing (a folder of images), or nothing without guidance (distilled); it cannot be
+            told a caption, or there is nothing that it could be told: no captions, and no null prompt.
     """
     if isinstance(model, ImageFolder):
         raise InputError(f"model {name!r} is a folder of images, which predicts nothing: show it to others with --data")
+    if getattr(model, "guided", None) is not None:
+        raise InputError(
+            f"model {name!r} is distilled: its predictions carry guidance, and it tells neither the conditional nor the"
+            " unconditional velocity that a probe asks for: probe the model that it was distilled from"
+        )
     attention.check_model(model, run.attention, name)
     notes = [*getattr(model, "notes", ()), *_unread(model, captions)]
     has_null = _has_null(model, run, captions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from evalsuite.distilled import asked
 from evalsuite.estimate_cost import estimate
 from evalsuite.progress import duration
 from evalsuite.sampling import predictions
@@ -64,7 +65,7 @@ def _timed(plan: Plan, model: str) -> dict[int, float]:
     own = list(plan.of(model).values())
     dearest = own[-1].manifest.spec
     spec = replace(dearest, models=(model,), aspects=dearest.aspects[:1], limit=1)
-    rows = 1 if spec.guidance == 1 else 2
+    rows = asked(spec.guidance, own[-1].manifest.models[model].guided)
     found = {}
     for steps in (FEW, MANY):
         (size,) = estimate(replace(spec, steps=steps)).sizes

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from evalsuite.digest import digest
+from evalsuite.distilled import asked
 from evalsuite.errors import InputError
 from evalsuite.manifest import Manifest
 from evalsuite.plan import Unit
@@ -27,7 +28,8 @@ class Point:
         model: its name.
         manifest: of the run that it is, with every model of the sweep.
         passes: rows of a batch that the network sees for one image: predictions of the sampler, and each of them twice
-            where guidance is not 1. A network that takes the scale as an input, such as Flux, sees half of that.
+            where guidance is not 1 and its predictions do not carry it. A network that takes the scale as an input,
+            such as Flux, sees half of that.
     """
 
     model: str
@@ -107,8 +109,9 @@ def identity(points: Iterable[Point]) -> str:
 
 
 def _point(model: str, manifest: Manifest, rack: Rack) -> Point:
-    spec, sampler = manifest.spec, manifest.models[model].sampler
+    spec, facts = manifest.spec, manifest.models[model]
+    sampler = facts.sampler
     count = predictions(spec.steps, sampler)
     if sampler == "heun" and sampler in rack.own.get(model, ()):
         count -= 1  # the last step of a model's own Heun is Euler's
-    return Point(model, manifest, count * (1 if spec.guidance == 1 else 2))
+    return Point(model, manifest, count * asked(spec.guidance, facts.guided))

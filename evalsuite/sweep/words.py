@@ -90,7 +90,9 @@ def notes(found: Sweep) -> Iterator[str]:
             f" that differ in the scale of guidance alone do the same work and are timed together. {_where(found)}"
         )
     else:
-        yield "Passes are predictions of the sampler for an image, each counted twice where guidance is not 1."
+        carried = any(facts.guided is not None for facts in found.plan.points[0].manifest.models.values())
+        but = " and the model is not distilled" if carried else ""
+        yield f"Passes are predictions of the sampler for an image, each counted twice where guidance is not 1{but}."
     if any("@scenes" in metric for line in found.lines if line.card is not None for metric in line.card.metrics):
         yield f"{BUNDLED_NOTE[0].upper()}{BUNDLED_NOTE[1:]}."
 

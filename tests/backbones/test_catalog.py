@@ -23,7 +23,7 @@ def test_an_unknown_name_lists_the_known_ones():
 
 
 def test_the_public_names_are_these():
-    assert sorted(backbones.__all__) == ["CATALOG", "DESCRIPTIONS", "load"]
+    assert sorted(backbones.__all__) == ["ABSENT", "CATALOG", "DESCRIPTIONS", "load"]
     assert all(hasattr(backbones, name) for name in backbones.__all__)
 
 
