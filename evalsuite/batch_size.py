@@ -46,8 +46,9 @@ from evalsuite.weights import places
 FIRST, LARGEST = 4, 256
 GAIN = 1.1
 """A batch twice as large must make this many times as many images a second, else the smaller one does as well."""
-ROOM = 0.8
-"""Of the device's memory that is free at first: a batch that would take more is not tried."""
+ROOM = 0.6
+"""Of the device's memory that is free at first: a batch that would take more is not tried. Recorded passes, which are not
+measured, share no memory between network and decoder."""
 ROUNDS = 3
 PATIENCE = 20.0
 """Seconds of a unit's part beyond which no larger batch is tried."""
@@ -153,7 +154,7 @@ def _best(manifest: Manifest, shelf: Shelf, progress: Progress, folder: Path | N
         seconds = _read(path) if path else None
         if seconds is None:
             seconds = _measure(manifest, name, largest, shelf)
-            if path:
+            if path and seconds:
                 keep(path, canonical({"format": FORMAT, "seconds": {str(b): s for b, s in seconds.items()}}))
         if seconds:
             rates = ", ".join(f"{batch}: {batch / taken:.3g}" for batch, taken in sorted(seconds.items()))

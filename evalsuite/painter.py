@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from backbones.protocol import Condition, OwnPath, PathSettings, TextToImage
-from backbones.sampler import Field, Step, Velocity, guided_field, sample, timesteps
+from backbones.sampler import Field, Step, Velocity, sample, timesteps
 from evalsuite.attention import Kernels
 from evalsuite.compiling import Execution
 from evalsuite.decoding import Decoded, decode, joined
+from evalsuite.field import field_of
 from evalsuite.loaders.image_folder import ImageFolder
 from evalsuite.plan import Job, Unit
 from evalsuite.records import Made, Picture, Pixels
@@ -91,7 +92,7 @@ class Painter:
         """The flow's field and the noise (B, C, h, w): one prediction of each size, to be timed."""
         jobs = _filled(unit)
         noise = self._noise(unit, jobs)
-        field = guided_field(self.model, *self._conditions_of(jobs), self.spec.guidance)
+        field = field_of(self.model, *self._conditions_of(jobs), self.spec.guidance)
 
         def predict(x: Tensor, t: float) -> Field:
             with self._execution.told():
@@ -107,7 +108,7 @@ class Painter:
             settings = PathSettings(self.spec.steps, self.spec.guidance, sampler, shift)
             return cast(OwnPath, self.model).path(noise, condition, null, settings)
         assert shift is not None  # ours always have one
-        field = guided_field(self.model, condition, null, self.spec.guidance)
+        field = field_of(self.model, condition, null, self.spec.guidance)
         return sample(field, noise, timesteps(self.spec.steps, shift), sampler)
 
     def _conditions_of(self, jobs: Sequence[Job]) -> tuple[Condition, Condition]:

@@ -11,9 +11,10 @@ import torch
 
 from backbones.protocol import TextToImage
 from backbones.sampler import Velocity
+from evalsuite.field import field_of
 from evalsuite.probe import fixed_points
 from evalsuite.probe.bank import Bank
-from evalsuite.probe.fields import Prompts, field_of
+from evalsuite.probe.fields import Prompts
 from evalsuite.probe.measurement import Measurement
 from evalsuite.probe.sampling_path import Route, walk
 from evalsuite.progress import Progress

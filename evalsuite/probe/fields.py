@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from backbones.native import NativeModel
 from backbones.protocol import Condition, TextToImage
-from backbones.sampler import Velocity, guided_field
 
 
 class Prompts:
@@ -35,10 +33,3 @@ class Prompts:
             encoded: Mapping[str, Tensor] = self._model.encode([caption])
             self._kept[caption] = {key: value.to(self._device) for key, value in encoded.items()}
         return self._kept[caption]
-
-
-def field_of(model: TextToImage, condition: Condition, null: Condition, guidance: float) -> Velocity:
-    """The field at (x, t), guided as the model itself is: a `NativeModel` guides its raw output."""
-    if isinstance(model, NativeModel):
-        return model.flow_field(condition, null, guidance)
-    return guided_field(model, condition, null, guidance)
