@@ -10,9 +10,10 @@ import probe_models
 import pytest
 import torch
 
+from evalsuite.field import field_of
 from evalsuite.probe.bank import Bank
 from evalsuite.probe.estimates import Estimate, average, exact, mean, one_minus, ratio, variation
-from evalsuite.probe.fields import Prompts, field_of
+from evalsuite.probe.fields import Prompts
 from evalsuite.probe.fixed_points import DrawSums, measure
 from evalsuite.probe.numbers import centred, slice_at, target_variance
 from evalsuite.stats import cluster_error

@@ -9,7 +9,8 @@ from torch.testing import assert_close
 
 from backbones.native import FlowSchedule, Native
 from backbones.sampler import guided_field
-from evalsuite.probe.fields import Prompts, field_of
+from evalsuite.field import field_of
+from evalsuite.probe.fields import Prompts
 
 
 @pytest.mark.parametrize("make", [tiny_models.noisy, tiny_models.flow, tiny_models.conv])
