@@ -47,8 +47,10 @@ FIRST, LARGEST = 4, 256
 GAIN = 1.1
 """A batch twice as large must make this many times as many images a second, else the smaller one does as well."""
 ROOM = 0.6
-"""Of the device's memory that is free at first: a batch that would take more is not tried. Recorded passes, which are not
-measured, share no memory between network and decoder."""
+"""Of the device's memory that is free at first: a batch that would take more is not tried.
+
+Recorded passes, which are not measured, share no memory between network and decoder.
+"""
 ROUNDS = 3
 PATIENCE = 20.0
 """Seconds of a unit's part beyond which no larger batch is tried."""
