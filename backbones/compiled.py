@@ -30,7 +30,7 @@ def compile_blocks(blocks: Iterable[nn.Module], attention: str = "auto") -> None
         attention: the kernel that they will be called with. Compiled code keeps the one it was made with, and PyTorch
             does not look; so code with another one is dropped here.
     """
-    _allow_shapes()
+    allow_shapes()
     if _kernels and _kernels != [attention]:
         torch._dynamo.reset()
     _kernels[:] = [attention]
@@ -56,7 +56,8 @@ def repeated(network: nn.Module, kinds: Iterable[str] = ()) -> list[nn.Module]:
     return [entry for entries in lists for entry in entries if any(True for _ in entry.children())]
 
 
-def _allow_shapes() -> None:
+def allow_shapes() -> None:
+    """Let a block be compiled for as many shapes as there are, where PyTorch would go on uncompiled after a few."""
     config: Any = torch._dynamo.config
     config.recompile_limit = max(config.recompile_limit, SHAPES)
     config.accumulated_recompile_limit = max(config.accumulated_recompile_limit, 8 * SHAPES)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-SHAPES = 1024  # kernel sets a kind of block may have (sizes x widths x modes); past it, it would run uncompiled
+from backbones.compiled import allow_shapes
+
 SECONDS = 30.0  # between checkpoints
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -31,7 +32,7 @@ def set_rates(optimisers: Sequence[Optimizer], rate: float) -> None:
 
 def compile_blocks(model: nn.Module, kinds: tuple[type[nn.Module], ...]) -> None:
     """Compile every block of these kinds by itself, a kernel set per shape (dynamic shapes broke)."""
-    torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = SHAPES
+    allow_shapes()
     for module in model.modules():
         if isinstance(module, kinds):
             module.compile(dynamic=False)

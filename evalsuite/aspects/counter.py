@@ -11,13 +11,15 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from evalsuite.aspects.background import FRAME, background
-from evalsuite.aspects.components import Box, components, eroded
+from evalsuite.aspects.components import Box, Mask, components, eroded
 from evalsuite.digest import digest
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 VERSION = 1
 ACCURACY = Path(__file__).parent / "counter.json"
@@ -40,14 +42,32 @@ FRAGMENT = 0.5
 SETTINGS = (VERSION, FRAME, APART, ROUGH, ROUGHEST, SPECK, MOST, SMALLEST, SLACK, FRAGMENT)
 
 
-def count_objects(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> int | None:
-    """Objects in a picture.
+class Objects(NamedTuple):
+    """What stands out from the background of a picture of H x W pixels.
+
+    Attributes:
+        mask: (H, W) foreground, one pixel off all round.
+        boxes: of the objects; no order is meant.
+    """
+
+    mask: Mask
+    boxes: list[Box]
+
+
+def count_objects(pixels: Pixels) -> int | None:
+    """Objects in a picture: 0 or more, None where `find_objects` finds no ground to look on."""
+    found = find_objects(pixels)
+    return None if found is None else len(found.boxes)
+
+
+def find_objects(pixels: Pixels) -> Objects | None:
+    """Where the objects of a picture are.
 
     Args:
-        pixels: (height, width, 3).
+        pixels: (H, W, 3).
 
     Returns:
-        0 or more; None where the border is no plain background or the picture is too small to have one.
+        None where the border is no plain background or the picture is too small to have one.
     """
     height, width, _ = pixels.shape
     if min(height, width) <= 2 * FRAME:
@@ -60,7 +80,7 @@ def count_objects(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> int | None:
     mask = eroded(apart > max(APART, ROUGH * roughness))
     parts = [part for part in components(mask) if part.area >= SPECK * height * width]
     largest = sorted(parts, key=lambda part: -part.area)[:MOST]
-    return len(joined([part.box for part in largest], SMALLEST * min(height, width)))
+    return Objects(mask, joined([part.box for part in largest], SMALLEST * min(height, width)))
 
 
 def joined(parts: list[Box], smallest: float) -> list[Box]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from evalsuite import machine
 from evalsuite.errors import Incomplete, InputError
-from evalsuite.generate import MEMORY, reproducible
+from evalsuite.generate import is_lack, reproducible
 from evalsuite.images import BadImage, read_rgb
 from evalsuite.manifest import Manifest
 from evalsuite.painter import Painter
@@ -94,10 +94,11 @@ def repaint(manifest: Manifest, units: Sequence[Unit], place: Place, progress: P
                 try:
                     yield painter.paint(unit)
                 except (MemoryError, RuntimeError) as error:
-                    if not isinstance(error, MemoryError) and not any(p in str(error).lower() for p in MEMORY):
+                    if not is_lack(error):
                         raise
                     raise Incomplete(f"out of memory at {unit.batch} images of {unit.width}x{unit.height}") from error
                 progress.advance(len(unit.jobs))
+            del model, painter  # before the next one is loaded: two may not fit
 
 
 def check_pixels(

@@ -14,9 +14,9 @@ from backbones.training.names import NAMES
 from backbones.training.render import Renderer
 from backbones.training.scene import COLOURS, RELATIONS, Scene, Subject
 from evalsuite.aspects.components import Box
+from evalsuite.aspects.counter import Objects
 from evalsuite.encoders.training import train_detector
 from evalsuite.encoders.training.detector import MARGIN, SIDE, Detector, Named, crop, placed
-from evalsuite.encoders.training.objects import Objects
 from evalsuite.errors import InputError
 
 NAME_LIST = list(NAMES)

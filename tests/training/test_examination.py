@@ -19,7 +19,7 @@ from backbones.training.render import Renderer, tint
 from backbones.training.scene import COLOURS, Scene, Subject
 from evalsuite import RunSpec, generate_images
 from evalsuite.aspects.components import Box
-from evalsuite.aspects.counter import count_objects
+from evalsuite.aspects.counter import count_objects, find_objects
 from evalsuite.aspects.shares import share
 from evalsuite.encoders.bundle import save_tensors
 from evalsuite.encoders.training import examine
@@ -39,7 +39,6 @@ from evalsuite.encoders.training.measures import (
     judged,
 )
 from evalsuite.encoders.training.object_colour import distances, object_colour, path
-from evalsuite.encoders.training.objects import find_objects
 from evalsuite.encoders.training.retrieval import AMONG
 from evalsuite.errors import InputError
 

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from backbones.training.names import NAMES
 from evalsuite.aspects.components import Box
+from evalsuite.aspects.counter import Objects, Pixels
 from evalsuite.encoders.bundle import load_tensors
-from evalsuite.encoders.training.objects import Objects, Pixels
 from evalsuite.errors import InputError
 
 SIDE = 48  # pixels of a crop

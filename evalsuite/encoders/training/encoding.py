@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from evalsuite.aspects.counter import Pixels
 from evalsuite.encoders import features
 from evalsuite.encoders.protocol import BATCH, ImageEncoder
-from evalsuite.encoders.training.objects import Pixels
 from evalsuite.moments import Rows
 
 

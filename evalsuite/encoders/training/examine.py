@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 from backbones.training.render import Renderer
+from evalsuite.aspects.counter import Pixels
 from evalsuite.encoders import scenes as scorer
 from evalsuite.encoders.features import read_image
 from evalsuite.encoders.training.detector import Detector
@@ -30,7 +31,6 @@ from evalsuite.encoders.training.encoding import encoded
 from evalsuite.encoders.training.examined import Examined, as_json, as_markdown
 from evalsuite.encoders.training.held_out import rendered, scenes_of
 from evalsuite.encoders.training.measures import CAPTION, NAME, SINGLE, judged
-from evalsuite.encoders.training.objects import Pixels
 from evalsuite.encoders.training.retrieval import AMONG, Captions
 from evalsuite.errors import InputError
 from evalsuite.files import keep

@@ -11,7 +11,7 @@ import numpy as np
 from backbones.training.held_out_prompts import held_out_scenes
 from backbones.training.render import Renderer
 from backbones.training.scene import Scene
-from evalsuite.encoders.training.objects import Pixels
+from evalsuite.aspects.counter import Pixels
 from evalsuite.errors import InputError
 
 MOST = 20_000

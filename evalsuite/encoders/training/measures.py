@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from backbones.training.scene import COLOURS, RELATIONS, Scene
+from evalsuite.aspects.counter import Pixels, find_objects
 from evalsuite.encoders.training.detector import Detector, placed
 from evalsuite.encoders.training.object_colour import object_colour
-from evalsuite.encoders.training.objects import Pixels, find_objects
 from evalsuite.encoders.training.retrieval import AMONG
 
 FRAME = 4  # pixels of border that the background's colour is read from

@@ -17,7 +17,7 @@ from PIL import Image
 from backbones.training.render import tint
 from backbones.training.scene import COLOURS
 from evalsuite.aspects.components import eroded
-from evalsuite.encoders.training.objects import Objects, Pixels
+from evalsuite.aspects.counter import Objects, Pixels
 
 SOME = 600
 """Pixels of an object that are looked at, at equal distances."""

@@ -27,9 +27,9 @@ from backbones.training.names import NAMES
 from backbones.training.options import recipe_facts
 from backbones.training.render import Renderer
 from backbones.training.scene import COLOURS, RELATIONS, Scene, Subject, sample_scene
+from evalsuite.aspects.counter import find_objects
 from evalsuite.encoders.bundle import save_tensors
 from evalsuite.encoders.training.detector import FILE, SIDE, Detector, Namer, placed
-from evalsuite.encoders.training.objects import find_objects
 
 DRAWN = 64  # pixels of a drawing before it is warped
 PURPOSE = "detector"
