@@ -38,6 +38,7 @@ class DiTConfig:
 PRESETS: Mapping[str, DiTConfig] = MappingProxyType(
     {
         "small": DiTConfig(width=192, heads=3, mlp_hidden=512, text_width=192),
+        "twin": DiTConfig(patch=2, width=128, heads=2, mlp_hidden=384, text_width=128),
         "medium": DiTConfig(patch=2),
         "base": DiTConfig(patch=2, width=320, depth=10, heads=5, mlp_hidden=896),
         "dit-24": DiTConfig(patch=2, width=384, depth=24, heads=6, mlp_hidden=1024),
