@@ -1,4 +1,4 @@
-"""Models whose predictions carry guidance, from the command line to the report: asked once, told so, or refused."""
+"""Models whose predictions carry guidance, from the command line to the report: told so, or refused."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-import turbo
 
 import backbones
-from backbones import bundled, distilled, pipeline
-from backbones.pipeline import LatentDiffusion
-from backbones.sampler import Field, guided_field, mean_field
-from backbones.toy import GaussianWorld
+from backbones import bundled
 from evalsuite import RunSpec, generate_images
 from evalsuite.cli import main
 from evalsuite.cost.find import find
@@ -22,15 +17,10 @@ from evalsuite.errors import InputError
 from evalsuite.estimate_cost import estimate
 from evalsuite.manifest import Manifest
 from evalsuite.prepare import Shelf, prepare
-from evalsuite.spec import TURBO, suited_steps
+from evalsuite.spec import TURBO
 from evalsuite.sweep.grid import Grid
 from evalsuite.sweep.plan import Ask
 from evalsuite.sweep.plan import plan as sweep_plan
-
-
-@pytest.fixture(autouse=True)
-def _one_thread(one_thread: None) -> None:
-    """For every test here."""
 
 
 def command(*words: str) -> int:
@@ -38,78 +28,6 @@ def command(*words: str) -> int:
     with pytest.raises(SystemExit) as stop:
         main(words)
     return int(stop.value.code or 0)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return turbo.save(tmp_path_factory.mktemp("models") / "dit-turbo", "dit-turbo", distilled=turbo.DISTILLED)
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return turbo.save(tmp_path_factory.mktemp("models") / "teacher", "teacher")
-
-
-@pytest.fixture
-def rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Rows of every pass from now on."""
-    found: list[int] = []
-    once = LatentDiffusion.velocity
-
-    def counted(self: LatentDiffusion, x: torch.Tensor, *rest: object) -> torch.Tensor:
-        found.append(len(x))
-        return once(self, x, *rest)
-
-    monkeypatch.setattr(pipeline.LatentDiffusion, "velocity", counted)
-    return found
-
-
-@pytest.fixture
-def run(tiny: Callable[..., RunSpec], folder: Path) -> Callable[..., RunSpec]:
-    """Two images at one size, in one unit."""
-
-    def make(**changes: object) -> RunSpec:
-        settings = {"models": (str(folder),), "prompts": 2, "aspects": ("1:1",), "batch_size": 2, "steps": 8}
-        return tiny(**settings | changes)
-
-    return make
-
-
-class Carrying(GaussianWorld):
-    guided = 4.0
-
-
-def test_a_field_that_carries_guidance_is_asked_once_and_tells_none_without():
-    world, x = Carrying(), torch.randn(2, 3, 4, 4)
-    condition, null = world.encode(["red", "blue"]), world.encode([""])
-    field = guided_field(world, condition, null, 4.0)(x, 0.6)
-    assert torch.equal(field.velocity, world.velocity(x, torch.full((2,), 0.6), condition))
-    assert field.conditional is None
-    assert mean_field(field, field).conditional is None
-    with pytest.raises(ValueError, match="predictions of 'toy' carry guidance 4: 1 cannot be had of it"):
-        guided_field(world, condition, null, 1.0)
-
-
-def test_a_mean_with_a_field_that_tells_none_without_guidance_tells_none():
-    one = torch.ones(1)
-    assert mean_field(Field(one, 3 * one), Field(3 * one, None)) == Field(2 * one, None)
-
-
-@pytest.mark.parametrize(
-    "said", [{}, {"guidance": 4.0, "steps": 0, "shift": 1.5}, {"guidance": 4.0, "steps": 8.5, "shift": 1.5},
-             {"guidance": "4", "steps": 8, "shift": 1.5}, {"guidance": float("nan"), "steps": 8, "shift": 1.5}, 4]
-)  # fmt: skip
-def test_a_card_that_says_half_of_it_is_refused(said: object):
-    with pytest.raises(ValueError, match=r"card of x: distilled is .*: wants guidance, steps and shift"):
-        distilled.of_card({"name": "x", "distilled": said})
-
-
-def test_the_fingerprint_sees_what_a_model_was_distilled_for(folder: Path):
-    whole = bundled.load("dit-turbo", folder)
-    parts = whole.denoiser, whole.text, whole.tokenizer, whole.vae
-    others = (None, distilled.Distilled(guidance=3, steps=8, shift=1.5))
-    prints = {LatentDiffusion("a", *parts, each).fingerprint for each in others}
-    assert len({whole.fingerprint, *prints}) == 3
 
 
 def test_a_run_makes_one_pass_a_step_and_says_that_it_is_distilled(
@@ -226,12 +144,6 @@ def test_a_probe_refuses_what_tells_no_conditional_velocity(
     assert not (tmp_path / "probe").exists()
 
 
-def test_runs_of_distilled_models_alone_take_their_steps():
-    assert suited_steps(TURBO) == suited_steps(("dit-turbo?positions=scaled",)) == turbo.DISTILLED["steps"]
-    assert suited_steps(("dit", "dit-turbo")) == suited_steps(("dit",)) == 10
-    assert suited_steps(("dit-turbo", "toy")) == 20
-
-
 @pytest.mark.parametrize("name", [name for name in TURBO if name in backbones.ABSENT])
 def test_one_that_is_not_in_this_package_is_not_listed_and_asking_says_so(
     name: str, capsys: pytest.CaptureFixture[str]
@@ -245,19 +157,3 @@ def test_one_that_is_not_in_this_package_is_not_listed_and_asking_says_so(
         backbones.load(name)
     with pytest.raises(ValueError, match="not in this package"):
         getattr(bundled, name.replace("-", "_"))()
-
-
-@pytest.mark.parametrize("name", [name for name in TURBO if name in backbones.CATALOG])
-def test_one_that_is_in_this_package_is_what_its_name_says(name: str):
-    model = backbones.load(name)
-    assert model.distilled == distilled.Distilled(guidance=4.0, steps=suited_steps((name,)), shift=1.5)
-
-
-def test_files_in_the_package_make_it_a_model_of_that_name(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    assert backbones._shipped(folder).keys() == {"dit-turbo"}
-    monkeypatch.setattr(backbones, "CATALOG", {**backbones.CATALOG, "dit-turbo": "backbones.bundled:dit_turbo"})
-    monkeypatch.setattr(bundled, "ABSENT", {})
-    monkeypatch.setattr(bundled.load, "__defaults__", (folder, None, "centred"))
-    assert Shelf().take("dit-turbo", RunSpec(device="cpu", dtype="fp32")).guided == 4.0
