@@ -198,5 +198,18 @@ def test_a_run_is_examined_beside_real_renders_of_its_captions(sprites, tmp_path
     assert toy["pictures"] == real["pictures"] == AMONG
     assert real[BORDER]["value"] == 1 > toy[BORDER]["value"]
     assert real["fd"] < toy["fd"]
-    assert figures["prompts"] == {"name": "captions", "used": AMONG}
+    assert figures["runs"][0]["prompts"] == {"name": "captions", "used": AMONG}
     assert "### 1:1 (64 x 64 pixels), 100 captions" in capsys.readouterr().out
+
+
+def test_two_runs_of_one_model_are_not_taken_for_one(tmp_path):
+    (tmp_path / "captions.txt").write_text("a cat on a red background\n", encoding="utf-8")
+    made = {"models": ("toy",), "prompts": str(tmp_path / "captions.txt"), "aspects": ("1:1",), "pixels": 64 * 64}
+    for name in ("a", "b"):
+        generate_images(RunSpec(**made, steps=1, output_dir=str(tmp_path / name)))
+    samples, about, texts = examine.opened([tmp_path / "a"])
+    assert [sample.model for sample in samples] == ["toy"]
+    assert about[0]["models"].keys() == {"toy"}
+    assert texts == ["a cat on a red background"]
+    with pytest.raises(InputError, match="toy is in another of the runs too"):
+        examine.opened([tmp_path / "a", tmp_path / "b"])

@@ -25,18 +25,18 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from backbones.training.data import Size, World
+from backbones.training.data import Size, World, batches
 from evalsuite.encoders import scenes as scorer
 from evalsuite.encoders.features import read_image
-from evalsuite.encoders.protocol import ImageEncoder
+from evalsuite.encoders.protocol import BATCH, ImageEncoder
 from evalsuite.encoders.training.encoding import encoded
+from evalsuite.encoders.training.examine import opened
 from evalsuite.errors import InputError
 from evalsuite.files import keep
 from evalsuite.metrics.frechet import frechet_distance_of
 from evalsuite.moments import Rows, moments
 from evalsuite.samples import Sample
 from evalsuite.stats import interval
-from evalsuite.store import RunStore
 
 GROUPS = 20
 PER_FEATURE = 4
@@ -82,8 +82,8 @@ def against_floor(model: Rows, groups: Sequence[int], first: Rows, second: Rows)
 class Real:
     """Features of fresh held-out renders, as many of each size as were asked for so far."""
 
-    def __init__(self, encoder: ImageEncoder, sprites: Path) -> None:
-        self._encoder, self._sprites = encoder, sprites
+    def __init__(self, encoder: ImageEncoder, sprites: Path, workers: int = 0) -> None:
+        self._encoder, self._sprites, self._workers = encoder, sprites, workers
         self._known: dict[tuple[str, Size], Rows] = {}
 
     def rows(self, name: str, sizes: Counter[Size]) -> Rows:
@@ -94,8 +94,9 @@ class Real:
         known = self._known.get((name, size))
         if known is None or len(known) < count:
             print(f"real renders {name}, {size[0]} x {size[1]}: {count}", file=sys.stderr, flush=True)
-            world = World(self._sprites, f"floor {name} {size}", "held-out", 0, count, (size,))
-            known = encoded(self._encoder, (world[index].pixels for index in range(count)))
+            world = World(self._sprites, f"floor {name} {size}", "held-out", 0, count, (size,), BATCH)
+            drawn = batches(world, self._workers)
+            known = encoded(self._encoder, (pixels for batch in drawn for pixels in batch.pixels.numpy()))
             self._known[name, size] = known
         return known[:count]
 
@@ -137,18 +138,19 @@ def as_markdown(found: dict[str, Floor]) -> str:
 
 
 def main() -> None:
-    """Print the table of a run."""
+    """Print the table of runs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="folder of a run over held-out prompts")
+    parser.add_argument("runs", type=Path, nargs="+", help="folders of runs over held-out prompts, of different models")
     parser.add_argument("--sprites", type=Path, required=True, help="sprites.npy of backbones.training.artwork")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--workers", type=int, default=0, help="processes that render")
+    parser.add_argument("--device", default="cpu", help="of the scorer")
     args = parser.parse_args()
     torch.set_num_threads(1)  # batches of a few small pictures gain nothing from more
-    encoder = scorer.load()
-    real, found = Real(encoder, args.sprites), dict[str, Floor]()
+    encoder = scorer.load(args.device)
+    real, found = Real(encoder, args.sprites, args.workers), dict[str, Floor]()
     try:
-        with RunStore.open(args.run) as store:
-            samples = store.samples(store.images())
+        samples, _, _ = opened(args.runs)
         for name in sorted({sample.model for sample in samples}):
             print(name, file=sys.stderr, flush=True)
             found[name] = compared([sample for sample in samples if sample.model == name], encoder, real)
