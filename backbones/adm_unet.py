@@ -1,6 +1,6 @@
 """The pixel-space U-Net of guided-diffusion, ADM (arXiv:2105.05233), with that repository's parameter names.
 
-Letters: B batch, C channels of a layer, h x w its sides, E embedding width, H heads, N = h * w positions.
+Letters: B batch, h x w sides, E embedding width.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from backbones.adm_blocks import GROUPS, AttentionBlock, Grow, Norm, ResBlock, Shrink, Stage
 from backbones.facebook_dit import sinusoids
 
-GROUPS = 32
 IMAGE_CHANNELS = 3
 
 
@@ -66,107 +66,6 @@ class ADMConfig:
         return heads
 
 
-class Norm(nn.GroupNorm):
-    """GroupNorm in fp32, whatever the dtype."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__(GROUPS, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, ...) to the same shape and dtype."""
-        return F.group_norm(x.float(), self.num_groups, self.weight.float(), self.bias.float(), self.eps).to(x.dtype)
-
-
-class Shrink(nn.Module):
-    """Half the sides: a strided convolution, or the mean of four pixels."""
-
-    def __init__(self, width: int, learned: bool) -> None:
-        super().__init__()
-        self.op = nn.Conv2d(width, width, 3, stride=2, padding=1) if learned else nn.AvgPool2d(2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, h, w) to (B, C, h/2, w/2)."""
-        out: Tensor = self.op(x)
-        return out
-
-
-class Grow(nn.Module):
-    """Twice the sides: each pixel four times, and then a convolution where it is learned."""
-
-    def __init__(self, width: int, learned: bool) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1) if learned else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, h, w) to (B, C, 2h, 2w)."""
-        out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
-        return out
-
-
-class ResBlock(nn.Module):
-    """Two convolutions under the embedding, beside a shortcut.
-
-    Args:
-        config: of the network.
-        width: channels that come in.
-        out: channels that go out.
-        resize: `Shrink` or `Grow`, for both branches; None keeps the sides.
-    """
-
-    def __init__(self, config: ADMConfig, width: int, out: int, resize: nn.Module | None = None) -> None:
-        super().__init__()
-        self.scale_shift, self.resize = config.scale_shift, resize or nn.Identity()
-        self.in_layers = nn.Sequential(Norm(width), nn.SiLU(), nn.Conv2d(width, out, 3, padding=1))
-        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(config.embedding, 2 * out if self.scale_shift else out))
-        # The Identity stands for dropout, so that the convolution has its place in the names.
-        self.out_layers = nn.Sequential(Norm(out), nn.SiLU(), nn.Identity(), nn.Conv2d(out, out, 3, padding=1))
-        self.skip_connection = nn.Identity() if width == out else nn.Conv2d(width, out, 1)
-
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """Map x (B, C, h, w) under an embedding (B, E) to (B, out, h', w')."""
-        y = self.in_layers[2](self.resize(self.in_layers[:2](x)))  # (B, out, h', w')
-        about = self.emb_layers(embedding)[:, :, None, None]  # (B, out or 2 out, 1, 1)
-        if self.scale_shift:
-            scale, shift = about.chunk(2, 1)
-            y = self.out_layers[1:](self.out_layers[0](y) * (1 + scale) + shift)
-        else:
-            y = self.out_layers(y + about)
-        out: Tensor = self.skip_connection(self.resize(x)) + y
-        return out
-
-
-class AttentionBlock(nn.Module):
-    """x + attention over all positions."""
-
-    def __init__(self, config: ADMConfig, width: int) -> None:
-        super().__init__()
-        self.heads, self.new_order = config.heads_of(width), config.new_order
-        self.norm = Norm(width)
-        self.qkv, self.proj_out = nn.Conv1d(width, 3 * width, 1), nn.Conv1d(width, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, h, w) to the same shape."""
-        flat = x.flatten(2)  # (B, C, N)
-        qkv = self.qkv(self.norm(flat))  # (B, 3C, N)
-        if self.new_order:
-            q, k, v = qkv.unflatten(1, (3, self.heads, -1)).unbind(1)  # 3 x (B, H, C/H, N)
-        else:
-            q, k, v = qkv.unflatten(1, (self.heads, 3, -1)).unbind(2)  # 3 x (B, H, C/H, N)
-        y = F.scaled_dot_product_attention(q.mT, k.mT, v.mT).mT.flatten(1, 2)  # (B, C, N)
-        out: Tensor = flat + self.proj_out(y)
-        return out.view_as(x)
-
-
-class Stage(nn.Sequential):
-    """Layers in a row; those that know the embedding are given it."""
-
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:  # type: ignore[override]
-        """Map x (B, C, h, w) under an embedding (B, E)."""
-        for layer in self:
-            x = layer(x, embedding) if isinstance(layer, ResBlock) else layer(x)
-        return x
-
-
 class ADMUNet(nn.Module):
     """The network."""
 
@@ -179,9 +78,7 @@ class ADMUNet(nn.Module):
         width = int(config.mult[0] * config.channels)
         self.input_blocks = nn.ModuleList([Stage(nn.Conv2d(IMAGE_CHANNELS, width, 3, padding=1))])
         kept, width = self._down([width])
-        self.middle_block = Stage(
-            ResBlock(config, width, width), AttentionBlock(config, width), ResBlock(config, width, width)
-        )
+        self.middle_block = Stage(self._residual(width, width), self._attention(width), self._residual(width, width))
         self.output_blocks = nn.ModuleList()
         width = self._up(kept, width)
         out = IMAGE_CHANNELS * (2 if config.learned_variance else 1)
@@ -204,11 +101,11 @@ class ADMUNet(nn.Module):
         for level, mult in enumerate(config.mult):
             out = int(mult * config.channels)
             for _ in range(config.blocks):
-                self.input_blocks.append(Stage(ResBlock(config, width, out), *self._attention(out, level)))
+                self.input_blocks.append(Stage(self._residual(width, out), *self._attentions(out, level)))
                 width = out
                 widths.append(width)
             if level < len(config.mult) - 1:
-                half = ResBlock(config, width, width, Shrink(width, learned=False))
+                half = self._residual(width, width, Shrink(width, learned=False))
                 self.input_blocks.append(Stage(half if config.residual_resize else Shrink(width, learned=True)))
                 widths.append(width)
         return widths, width
@@ -219,16 +116,23 @@ class ADMUNet(nn.Module):
         for level, mult in reversed(list(enumerate(config.mult))):
             out = int(mult * config.channels)
             for place in range(config.blocks + 1):
-                layers = [ResBlock(config, width + kept.pop(), out), *self._attention(out, level)]
+                layers = [self._residual(width + kept.pop(), out), *self._attentions(out, level)]
                 width = out
                 if level and place == config.blocks:
-                    double = ResBlock(config, width, width, Grow(width, learned=False))
+                    double = self._residual(width, width, Grow(width, learned=False))
                     layers.append(double if config.residual_resize else Grow(width, learned=True))
                 self.output_blocks.append(Stage(*layers))
         return width
 
-    def _attention(self, width: int, level: int) -> list[nn.Module]:
-        return [AttentionBlock(self.config, width)] if 2**level in self.config.attention else []
+    def _residual(self, width: int, out: int, resize: nn.Module | None = None) -> nn.Module:
+        config = self.config
+        return ResBlock(width, out, config.embedding, scale_shift=config.scale_shift, resize=resize)
+
+    def _attentions(self, width: int, level: int) -> list[nn.Module]:
+        return [self._attention(width)] if 2**level in self.config.attention else []
+
+    def _attention(self, width: int) -> nn.Module:
+        return AttentionBlock(width, self.config.heads_of(width), new_order=self.config.new_order)
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
         """Predict the noise, and the variance where it is learned.

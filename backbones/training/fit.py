@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones import dit, unet
-from backbones.training.loop import Average, Progress, Saver, compile_blocks, descend, set_rates, trapezoid
+from backbones.training.loop import Average, Progress, Saver, compile_blocks, descend, seed_step, set_rates, trapezoid
 from backbones.training.muon import optimisers
 from backbones.training.supply import Supply
 
@@ -24,7 +24,7 @@ def fit(model: Module, args: argparse.Namespace, supply: Supply, loss_of: Callab
 
     Args:
         model: on its device.
-        args: out, steps, lr, warmup, ema, compile and device.
+        args: out, steps, seed, lr, warmup, ema, compile and device.
         supply: batches by step.
         loss_of: of latents (B, C, h, w) and ids (B, L), under bf16 autocast; it calls `model`.
     """
@@ -38,6 +38,7 @@ def fit(model: Module, args: argparse.Namespace, supply: Supply, loss_of: Callab
     for step in range(saver.first, args.steps):
         set_rates(rules, args.lr * trapezoid(step, args.steps, args.warmup, 0.4))
         x0, ids = supply(step)
+        seed_step(args.seed, step)
         with torch.autocast(torch.device(args.device).type, torch.bfloat16):
             loss = loss_of(x0, ids)
         descend(loss, rules, weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,11 @@ def set_rates(optimisers: Sequence[Optimizer], rate: float) -> None:
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["lr"] = rate
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Start the noise of a step, on every device: a run that goes on then draws what it would have drawn anyway."""
+    torch.manual_seed(int.from_bytes(hashlib.sha256(f"noise|{seed}|{step}".encode()).digest()[:8]))
 
 
 def compile_blocks(model: nn.Module, kinds: tuple[type[nn.Module], ...]) -> None:

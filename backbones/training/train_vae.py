@@ -23,6 +23,7 @@ from backbones.training.loop import (
     Saver,
     compile_blocks,
     descend,
+    seed_step,
     set_rates,
     trapezoid,
 )
@@ -103,6 +104,7 @@ def train(args: argparse.Namespace) -> VAE:
         set_rates(rules, args.lr * trapezoid(step, args.steps, 50, 0.5))
         cuts = crops(batch.pixels, Random(step), args.crops).to(args.device)
         images = to_images(cuts).to(memory_format=torch.channels_last)
+        seed_step(args.seed, step)
         noise = torch.randn(len(images), 4, CROP // 8, CROP // 8, device=args.device)
         with torch.autocast(torch.device(args.device).type, torch.bfloat16):
             loss = loss_of(vae, images, noise)

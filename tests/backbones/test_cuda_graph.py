@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ class Net:
         self.recorded: list[tuple[tuple[Any, ...], Tensor]] = []
         self.error: Exception | None = None
         self.recording = False
+        self.ways: list[str] = []  # of the pools
 
     def __call__(self, x: Tensor, t: Tensor, condition: dict[str, Tensor]) -> Tensor:
         self.calls += 1
@@ -40,6 +42,10 @@ class Net:
 class Graph:
     def __init__(self) -> None:
         self.inputs: Any = None
+        self.is_reset = False
+
+    def reset(self) -> None:
+        self.is_reset = True
 
     def replay(self) -> None:
         self.output.copy_(Net.compute(*self.inputs))
@@ -50,15 +56,29 @@ def net(monkeypatch: pytest.MonkeyPatch) -> Net:
     found = Net()
 
     @contextmanager
-    def graph(made: Graph, pool: object, stream: object, capture_error_mode: str) -> Iterator[None]:
+    def graph(made: Graph, pool: object = None, *, stream: object, capture_error_mode: str) -> Iterator[None]:
         assert capture_error_mode == "thread_local"
         assert isinstance(stream, Stream)
-        found.recording = True
+        before, found.recording = len(found.recorded), True
+        found.ways.append("opened" if pool else "opened one of its own")
         try:
             yield
-            made.inputs, made.output = found.recorded[-1]
+        except RuntimeError as error:
+            if "not permitted" in str(error):  # as CUDA has it: the recording cannot be ended, and its pool stays open
+                raise RuntimeError("CUDA error: operation failed due to a previous error during capture") from None
+            found.ways.append("ended")
+            raise
         finally:
             found.recording = False
+        found.ways.append("ended")
+        if len(found.recorded) > before:
+            made.inputs, made.output = found.recorded[-1]
+
+    def close(way: str, device: int, pool: object) -> None:
+        assert (device, pool) == (0, (0, 1))
+        if found.ways[-1] == "ended":
+            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+        found.ways.append(way)
 
     class Stream:
         def wait_stream(self, other: object) -> None:
@@ -72,10 +92,13 @@ def net(monkeypatch: pytest.MonkeyPatch) -> Net:
         "Stream": Stream,
         "current_stream": Stream,
         "stream": lambda stream: nullcontext(),
-        "synchronize": lambda device: None,
+        "synchronize": lambda: None,
+        "current_device": lambda: 0,
     }
     for name, stand_in in stand_ins.items():
         monkeypatch.setattr(torch.cuda, name, stand_in)
+    for name, way in (("endAllocateToPool", "ended by hand"), ("releasePool", "released")):
+        monkeypatch.setattr(torch._C, f"_cuda_{name}", partial(close, way), raising=False)
     monkeypatch.setattr(cuda_graph, "is_gpu", lambda x: True)
     return found
 
@@ -114,14 +137,39 @@ def test_every_shape_has_a_recording_of_its_own(net: Net):
     assert not replayed.ran((3, 4, 2, 2))
 
 
-def test_a_pass_that_cannot_be_recorded_runs_as_it_is_and_says_why(net: Net):
-    net.error = RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore")
-    replayed, condition, (x, t) = Replayed(net), {"text": torch.ones(2, 3)}, point(2, 0)
-    for _ in range(2):
-        assert torch.equal(replayed(x, t, condition), net.compute(x, t, condition))
-    assert replayed.refusal == "CUDA error: operation not permitted when stream is capturing"
+SYNC = "CUDA error: operation not permitted when stream is capturing"
+COPY = "Cannot copy between CPU and CUDA tensors during CUDA graph capture unless the CPU tensor is pinned."
+
+
+@pytest.mark.parametrize(
+    ("said", "closed"),
+    [(SYNC, ["ended by hand", "released"]), (COPY, ["ended"])],  # what CUDA finds, and what PyTorch finds before it
+)
+def test_a_pass_that_cannot_be_recorded_runs_as_it_is_says_why_and_leaves_nothing_open(
+    net: Net, said: str, closed: list[str]
+):
+    net.error = RuntimeError(f"{said}\nmore")
+    replayed, condition = Replayed(net), {"text": torch.ones(2, 3)}
+    for batch in (2, 2, 1):
+        (x, t), told = point(batch, 0), {"text": condition["text"][:batch]}
+        assert torch.equal(replayed(x, t, told), net.compute(x, t, told))
+    assert replayed.refusal == said
     assert not replayed.ran((2, 4, 2, 2))
-    assert net.calls == WARM + 1 + 2
+    assert net.calls == WARM + 1 + 3
+    assert net.ways == ["opened", *closed, "opened one of its own", "ended"]
+    assert cuda_graph._FAILED[-1].is_reset
+
+
+def test_a_shape_that_cannot_be_recorded_ends_the_replays_of_the_others(net: Net):
+    replayed = Replayed(net)
+    replayed(*point(1, 0), {"text": torch.ones(1, 3)})
+    assert replayed.ran((1, 4, 2, 2))
+    net.error = RuntimeError(SYNC)
+    for batch in (2, 1):
+        x, t = point(batch, batch)
+        condition = {"text": torch.randn(batch, 3)}
+        assert torch.equal(replayed(x, t, condition), net.compute(x, t, condition))
+    assert not replayed.ran((1, 4, 2, 2))
 
 
 @pytest.mark.parametrize(
