@@ -3,7 +3,7 @@
 The number can change the last bits of an image, so it is settled before the plan is cut into units, and stands in
 ``run.json``; a run that goes on keeps it. Measurements are kept beside the weights, one for each model, size, dtype and
 device, so that the same command finds the same run again and the processes of a team agree: one measures, the others
-wait for it.
+wait for it. A dry run uses what is kept, and keeps nothing.
 
 A CPU is not measured: the same command would make other bytes, in another folder, on every fresh machine that happened
 to be busy. What that costs was measured once, on 2 cores and at 256 pixels, in images a second at 1, 2, 4, 8 and 16
@@ -13,52 +13,30 @@ images: the bundled DiT 2.9, 3.6, 4.1, 4.2 and 4.0, the U-Net 2.3, 3.2, 4.1, 4.6
 from __future__ import annotations
 
 import json
-import statistics
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from evalsuite import compiling
+from evalsuite.batch_search import Seconds, measure, paying
 from evalsuite.claims import Claims
 from evalsuite.digest import canonical, digest
 from evalsuite.errors import Incomplete, InputError
 from evalsuite.files import keep, read_regular
-from evalsuite.generate import is_lack, reproducible
-from evalsuite.loaders.image_folder import ImageFolder
 from evalsuite.manifest import Manifest
-from evalsuite.memory import free_bytes
-from evalsuite.painter import Painter
-from evalsuite.plan import Job, Unit
 from evalsuite.prepare import Shelf, folder_of
 from evalsuite.progress import Progress
 from evalsuite.sampling import predictions
 from evalsuite.share import ALONE, Share
 from evalsuite.spec import RunSpec
-from evalsuite.unit_seconds import unit_seconds
 from evalsuite.weights import places
 
-FIRST, LARGEST = 4, 256
-GAIN = 1.1
-"""A batch twice as large must make this many times as many images a second, else the smaller one does as well."""
-ROOM = 0.6
-"""Of the device's memory that is free at first: a batch that would take more is not tried.
-
-Recorded passes, which are not measured, share no memory between network and decoder.
-"""
-ROUNDS = 3
-PATIENCE = 20.0
-"""Seconds of a unit's part beyond which no larger batch is tried."""
 POLL = 0.2
-FORMAT = 1
-
-Seconds = Mapping[int, float]
-"""Batch size to seconds of one unit."""
+FORMAT = 2  # before, batches of 1 and 2 were not measured
 
 
 class Work(NamedTuple):
@@ -74,7 +52,13 @@ class Work(NamedTuple):
 
 
 def with_batch_size(
-    manifest: Manifest, asked: RunSpec, shelf: Shelf, progress: Progress, share: Share = ALONE
+    manifest: Manifest,
+    asked: RunSpec,
+    shelf: Shelf,
+    progress: Progress,
+    share: Share = ALONE,
+    *,
+    write: bool = True,
 ) -> Manifest:
     """The run with its batch size settled.
 
@@ -84,17 +68,21 @@ def with_batch_size(
         shelf: with the models. The first of the run is kept on it.
         progress: told what was found.
         share: of this process. Shards may share no disk, and so measure nothing.
+        write: whether a measurement is kept for the commands that come; a dry run keeps nothing.
+
+    Raises:
+        InputError: not even one image of a model fits into the device's memory.
     """
     if asked.batch_size != "auto":
         return manifest
     found = _of_folder(manifest)
     if found is None and manifest.spec.device.startswith("cuda") and not share.shard:
-        found = _measured(manifest, shelf, progress, share)
-    return manifest if found is None else _replaced(manifest, asked, found)
+        found = _measured(manifest, shelf, progress, share, write)
+    return manifest if found is None else of_batch(manifest, asked, found)
 
 
-def _replaced(manifest: Manifest, asked: RunSpec, batch: int) -> Manifest:
-    """With this number; whether compiling pays depends on how many units there are."""
+def of_batch(manifest: Manifest, asked: RunSpec, batch: int) -> Manifest:
+    """The run with this number; whether compiling pays depends on how many units there are."""
     spec = replace(manifest.spec, batch_size=batch)
     passes = max(predictions(spec.steps, facts.sampler) for facts in manifest.models.values())
     compiled = compiling.settled(asked.compile, spec.device, replace(manifest, spec=spec).units, passes)
@@ -110,18 +98,8 @@ def best(works: Iterable[Work]) -> int | None:
     works = [work for work in works if work.seconds]
     if not works:
         return None
-    common = set.intersection(*(set(_paying(work.seconds)) for work in works))
+    common = set.intersection(*(set(paying(work.seconds)) for work in works))
     return min(sorted(common), key=lambda batch: sum(_total(work, batch) for work in works), default=None)
-
-
-def _paying(seconds: Seconds) -> list[int]:
-    """Batch sizes up to the last that makes enough more images a second than the one before it."""
-    kept: list[int] = []
-    for batch in sorted(seconds):
-        if kept and batch / seconds[batch] <= GAIN * kept[-1] / seconds[kept[-1]]:
-            break
-        kept.append(batch)
-    return kept
 
 
 def _total(work: Work, batch: int) -> float:
@@ -137,17 +115,19 @@ def _of_folder(manifest: Manifest) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _measured(manifest: Manifest, shelf: Shelf, progress: Progress, share: Share) -> int | None:
+def _measured(manifest: Manifest, shelf: Shelf, progress: Progress, share: Share, write: bool) -> int | None:
     folder = places.cache().parent / "batch-sizes"
+    if not write:
+        return _best(manifest, shelf, progress, folder, write)
     try:
         with _alone_in(folder):
-            return _best(manifest, shelf, progress, folder)
+            return _best(manifest, shelf, progress, folder, write)
     except Incomplete as error:
         progress.note(f"{error.args[0]}: no batch size is measured")
-        return None if not share.alone else _best(manifest, shelf, progress, None)
+        return None if not share.alone else _best(manifest, shelf, progress, None, write)
 
 
-def _best(manifest: Manifest, shelf: Shelf, progress: Progress, folder: Path | None) -> int | None:
+def _best(manifest: Manifest, shelf: Shelf, progress: Progress, folder: Path | None, write: bool) -> int | None:
     works = []
     for name in reversed(manifest.spec.models):  # the one that is made first comes last, and stays
         counts = Counter((job.width, job.height) for job in manifest.jobs if job.model == name)
@@ -155,9 +135,11 @@ def _best(manifest: Manifest, shelf: Shelf, progress: Progress, folder: Path | N
         path = folder and folder / f"{digest(_facts(manifest, name, largest))}.json"
         seconds = _read(path) if path else None
         if seconds is None:
-            seconds = _measure(manifest, name, largest, shelf)
-            if path and seconds:
+            seconds = measure(manifest, name, largest, shelf)
+            if path and seconds and write:
                 keep(path, canonical({"format": FORMAT, "seconds": {str(b): s for b, s in seconds.items()}}))
+            elif seconds and not write:
+                progress.note(f"{name}: a dry run does not keep what it measures; the run measures at its start")
         if seconds:
             rates = ", ".join(f"{batch}: {batch / taken:.3g}" for batch, taken in sorted(seconds.items()))
             progress.note(f"{name} at {largest[0]}x{largest[1]}, images/s by batch size: {rates}")
@@ -171,47 +153,6 @@ def _facts(manifest: Manifest, name: str, size: tuple[int, int]) -> list[object]
     passes = predictions(spec.steps, facts.sampler)
     kernels = [spec.dtype, spec.vae_dtype, spec.attention, spec.vae_tile, spec.guidance == 1]
     return [FORMAT, facts.fingerprint, *size, passes, *kernels, manifest.machine.device_class, manifest.machine.torch]
-
-
-def _measure(manifest: Manifest, name: str, size: tuple[int, int], shelf: Shelf) -> dict[int, float]:
-    """Seconds of a unit by batch size, from 4 images on, twice as many each time, as long as that pays and fits."""
-    # Compiling takes longer than all this, for every shape anew; and recorded passes would stay in memory.
-    spec = replace(manifest.spec, compile="off", cuda_graphs="off")
-    job = next(job for job in manifest.jobs if (job.model, job.width, job.height) == (name, *size))
-    seconds: dict[int, float] = {}
-    model = shelf.take(name, spec)
-    if not isinstance(model, ImageFolder):
-        painter = Painter(model, spec)
-        with reproducible(spec.threads or 1):
-            for batch, taken in _doubling(painter, job, spec.device):
-                seconds[batch] = taken
-                if len(_paying(seconds)) < len(seconds):
-                    break
-        del painter
-        torch.cuda.empty_cache()
-    if name == manifest.spec.models[0]:
-        shelf.put_back(name, model)
-    return seconds
-
-
-def _doubling(painter: Painter, job: Job, device: str) -> Iterator[tuple[int, float]]:
-    free = free_bytes(device)
-    batch = FIRST
-    while batch <= LARGEST:
-        unit = Unit("", job.model, job.width, job.height, (job,), batch)
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        try:
-            first = unit_seconds(painter, unit)
-            taken = statistics.median(unit_seconds(painter, unit) for _ in range(ROUNDS))
-        except (MemoryError, RuntimeError) as error:
-            if not is_lack(error):
-                raise
-            return
-        yield batch, taken
-        if 2 * (torch.cuda.max_memory_allocated(device) - before) > ROOM * free or first > PATIENCE:
-            return
-        batch *= 2
 
 
 @contextmanager

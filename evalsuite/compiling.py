@@ -20,6 +20,7 @@ REPAID = 2000
 """Passes of a shape after which compiling for it has repaid itself on a GPU: some 20 s of compiling against some 10 ms
 less a pass (DiT-XL/2 on one H100, `benchmarks/sampling.py`)."""
 PLAIN, COMPILED, REPLAYED = "eager", "compiled", "cuda graph"
+REASON = 200  # characters
 MARK = "_execution"  # on a model: whether it is compiled, and what else a recording depends on
 
 
@@ -65,14 +66,15 @@ class Execution:
                 self._replayed = own[pure] = kept or Replayed(getattr(model, pure))
 
     def ran(self, shape: tuple[int, ...]) -> str:
-        """``eager``, ``compiled``, ``cuda graph`` or ``compiled, cuda graph``.
+        """``eager``, ``compiled``, ``cuda graph`` or ``compiled, cuda graph``; and why not, where that was tried.
 
         Args:
             shape: of a unit's latents (B, C, h, w).
         """
         replayed = self._replayed is not None and self._replayed.ran(shape)
         words = [COMPILED] * self._compiled + [REPLAYED] * replayed
-        return ", ".join(words) or PLAIN
+        refused = f" (no {REPLAYED}: {self.refusal[:REASON]})" if self.refusal else ""
+        return (", ".join(words) or PLAIN) + refused
 
     @property
     def seen(self) -> dict[tuple[int, ...], tuple[str, ...]] | None:
@@ -83,6 +85,16 @@ class Execution:
     def refusal(self) -> str:
         """Why passes could not be recorded; empty where they could, or were not to be."""
         return "" if self._replayed is None else self._replayed.refusal
+
+    def warning(self) -> str:
+        """What the user should know of how passes run; said once for a model on its device, empty from then on."""
+        if self._replayed is None or not self._replayed.refusal or self._replayed.told:
+            return ""
+        self._replayed.told = True
+        return (
+            f"passes of {self._name} cannot be replayed as CUDA graphs ({self.refusal[:REASON]}): they run as they are,"
+            " with the same pixels"
+        )
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -96,7 +108,7 @@ class Execution:
         except RuntimeError as error:
             if not self._compiled or not _of_compiler(error):
                 raise
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:REASON]
             raise InputError(
                 f"compile on: PyTorch cannot compile model {self._name!r} here ({reason}): use --compile off"
             ) from error

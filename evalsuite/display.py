@@ -112,6 +112,7 @@ def _totals(found: Cost) -> dict[str, str]:
     ]
     return {
         "weights": "; ".join(weights),
+        "batch": f"{found.batch_size} images a pass",
         "disk": f"at most {found.largest_bytes / 1e6:.1f} MB",
         "folder": str(found.folder),
         "time": f"from one step per size, measured on {found.device}; scoring not included",

@@ -11,7 +11,7 @@ from evalsuite.generate import reproducible
 from evalsuite.manifest import Manifest
 from evalsuite.painter import Painter
 from evalsuite.prepare import Shelf, folder_of, prepare
-from evalsuite.progress import Silent
+from evalsuite.progress import Progress, Silent
 from evalsuite.records import largest_bytes
 from evalsuite.spec import RunSpec
 from evalsuite.unit_seconds import unit_seconds
@@ -47,6 +47,7 @@ class Cost:
 
     Attributes:
         folder: where it would be written.
+        batch_size: images of a pass.
         sizes: per model and size.
         weights: per model.
         largest_bytes: on disk, if no image could be compressed.
@@ -55,6 +56,7 @@ class Cost:
     """
 
     folder: Path
+    batch_size: int
     sizes: tuple[SizeCost, ...]
     weights: tuple[WeightCost, ...]
     largest_bytes: int
@@ -62,18 +64,23 @@ class Cost:
     device: str
 
 
-def estimate(spec: RunSpec) -> Cost:
-    """Plan a run and time one step of every size; writes nothing but a batch size that is measured.
+def estimate(spec: RunSpec, progress: Progress | None = None) -> Cost:
+    """Plan a run and time one step of every size; writes nothing.
+
+    Args:
+        spec: of the run.
+        progress: told of a batch size that is measured.
 
     Raises:
         InputError: the run could not start.
     """
-    shelf = Shelf()
-    manifest = with_batch_size(prepare(spec, shelf), spec, shelf, Silent())
+    shelf, progress = Shelf(), progress or Silent()
+    manifest = with_batch_size(prepare(spec, shelf, progress), spec, shelf, progress, write=False)
     with reproducible(manifest.spec.threads or 1):
         sizes = tuple(cost for name in manifest.spec.models for cost in _sizes(manifest, name, shelf))
     return Cost(
         folder=folder_of(manifest),
+        batch_size=int(manifest.spec.batch_size),
         sizes=sizes,
         weights=tuple(_weights(manifest, name) for name in manifest.spec.models),
         largest_bytes=largest_bytes(manifest.units, manifest.spec.steps),

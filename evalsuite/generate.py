@@ -126,6 +126,8 @@ class _Maker:
             self._progress.note(f"failed: {unit.model} {unit.width}x{unit.height}: {self.failures[-1].reason}")
             self._crew.release(unit)
         else:
+            if warning := painter.warning():
+                self._progress.note(warning)
             self._hold(unit, pictures, seconds, painter.made(unit))
         self._progress.advance(len(unit.jobs))
 

@@ -121,7 +121,11 @@ def spec_from(
     vae_dtype: Annotated[
         str | None,
         option(
-            "--vae-dtype", "Of decoding: fp32, tf32 or bf16.", WHERE, "fp32 on cpu, tf32 on cuda", metavar="DTYPE|auto"
+            "--vae-dtype",
+            "Of decoding: fp32, tf32 or bf16.",
+            WHERE,
+            "fp32; tf32 on cuda where --dtype is bf16 or fp16",
+            metavar="DTYPE|auto",
         ),
     ] = None,
     compile: Annotated[

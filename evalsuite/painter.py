@@ -83,6 +83,10 @@ class Painter:
         shape = (unit.batch, *self.model.latent_shape(unit.width, unit.height))
         return Made(self._kernels.ran(shape), self._tile(unit), self._execution.ran(shape))
 
+    def warning(self) -> str:
+        """What the user should know of how units are made, each thing once; empty when there is nothing."""
+        return self._execution.warning()
+
     def _tile(self, unit: Unit) -> int | None:
         asked = self.spec.vae_tile if hasattr(self.model, "strips") else "off"
         return tile_of(asked, unit.width, unit.height)

@@ -1,19 +1,14 @@
-"""One report of some runs, from their scores alone: read, compared, their images looked at. Nothing is scored here.
+"""One report of some runs, from their scores alone: read and compared. Nothing is scored here.
 
-A run folder may be anybody's: files are read without following links, every image must have the pixels that the scores
-were computed from, and nothing in it is run.
+A run folder may be anybody's: files are read without following links, and nothing in it is run.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from hashlib import sha256
-from io import BytesIO
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalsuite import scorecard, sources
@@ -21,17 +16,14 @@ from evalsuite.card_check import check
 from evalsuite.compare import Comparison, compare
 from evalsuite.errors import InputError
 from evalsuite.files import read_regular
-from evalsuite.images import BadImage, read_rgb
 from evalsuite.progress import Progress, Silent
 from evalsuite.publish import BUNDLED_NOTE
-from evalsuite.records import pixel_sha256
+from evalsuite.report_pictures import with_pictures
 from evalsuite.run_costs import costs
-from evalsuite.scorecard import Scorecard, ScoredImage
+from evalsuite.scorecard import Scorecard
 from evalsuite.sources import Source
-from reports import gallery, thumbnails
-from reports.contents import Contents, Image, Metric, Model, Recipe
+from reports.contents import Contents, Metric, Model, Recipe
 
-LARGEST_IMAGE = 1 << 28
 LARGEST_RESULTS = 1 << 27
 """Bytes of a file that is read."""
 OF_THE_VALUE = "prompts shuffled"
@@ -74,7 +66,7 @@ def collect(given: Sequence[str], *, pictures: bool = True, progress: Progress |
         notes=list(_notes(read, refusal)),
     )
     if pictures:
-        contents = _with_pictures(contents, read, labels, progress or Silent())
+        contents = with_pictures(contents, read, labels, progress or Silent())
     return Found(contents, comparison)
 
 
@@ -136,12 +128,8 @@ def _folders(read: Sequence[Source], labels: Sequence[str]) -> list[tuple[Path, 
     """Every folder, with the cards of its models by their labels."""
     found: dict[Path, dict[str, Scorecard]] = {}
     for label, source in zip(labels, read, strict=True):
-        found.setdefault(_folder(source), {})[label] = source.card
+        found.setdefault(source.folder, {})[label] = source.card
     return list(found.items())
-
-
-def _folder(source: Source) -> Path:
-    return source.path if source.path.is_dir() else source.path.parent
 
 
 def _curves(folder: Path, cards: Mapping[str, Scorecard]) -> Iterator[dict[str, Any]]:
@@ -193,60 +181,3 @@ def _notes(read: Sequence[Source], refusal: str) -> Iterator[str]:
             about.setdefault(note, []).append(title or name)
     for note, titles in about.items():
         yield f"{'; '.join(titles)}: {note}"
-
-
-def _with_pictures(contents: Contents, read: Sequence[Source], labels: Sequence[str], progress: Progress) -> Contents:
-    known: dict[tuple[str, tuple[Any, ...]], tuple[ScoredImage, Path]] = {}
-    images = []
-    for label, source in zip(labels, read, strict=True):
-        for image in source.card.images:
-            shown = _image(label, image, source.card)
-            known[label, image.pair] = image, _folder(source)
-            images.append(shown)
-    chosen = gallery.choose(replace(contents, images=images))
-    allowed = thumbnails.allowance(len(chosen))
-    progress.start("look at images", len(chosen))
-
-    def with_picture(image: Image) -> Image:
-        scored, folder = known[image.model, (image.prompt_id, image.index, image.width, image.height)]
-        webp, reason = picture(scored, folder, allowed)
-        progress.advance()
-        return replace(image, webp=webp, reason=reason)
-
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        found = list(pool.map(with_picture, chosen))
-    if any(image.webp for image in found):
-        return replace(contents, images=found)
-    reason = f": {found[0].reason}" if found and found[0].reason else ""
-    return replace(contents, notes=[*contents.notes, f"no image is shown{reason}"])
-
-
-def _image(label: str, image: ScoredImage, card: Scorecard) -> Image:
-    scores = {name: metric.values[image.id] for name, metric in card.metrics.items() if image.id in metric.values}
-    about = {name: getattr(image, name) for name in ("prompt_id", "text", "tags", "aspect", "width", "height", "index")}
-    return Image(label, **about, seed=image.seed, status=image.status, scores=scores)
-
-
-def picture(image: ScoredImage, folder: Path, allowed: int) -> tuple[bytes | None, str]:
-    """A WebP of at most ``allowed`` bytes of a scored image; or None and why.
-
-    Only pixels that have the hash in the scores are shown, so that no scores can name a file of the reader's own and
-    bring it into a report. Links are not followed.
-    """
-    if image.file is None or image.pixel_sha256 is None:
-        return None, image.reason or image.status
-    path = PurePosixPath(image.file)
-    if ".." in path.parts or "\0" in image.file:
-        return None, "its name leads out of the run folder"
-    try:
-        file = folder / path
-        if not path.is_absolute() and not file.resolve().is_relative_to(folder.resolve()):
-            return None, "a link leads out of the run folder"
-        rgb = read_rgb(BytesIO(read_regular(file, LARGEST_IMAGE)))
-    except BadImage as error:
-        return None, str(error)
-    except (OSError, RuntimeError) as error:
-        return None, f"not in the run folder ({getattr(error, 'strerror', None) or 'not a regular file'})"
-    if pixel_sha256(rgb) != image.pixel_sha256:
-        return None, "changed since it was scored"
-    return thumbnails.encode(rgb, allowed), ""

@@ -56,7 +56,9 @@ def make(spec: RunSpec, work: Work, form: Format, quiet: bool, log: str | None =
     if work.dry_run:
         from evalsuite.estimate_cost import estimate
 
-        display.cost(estimate(spec), form)
+        with shown(quiet) as progress:
+            found = estimate(spec, progress)
+        display.cost(found, form)
         return
     share = share_of(os.environ, work.shard)
     if work.gpus is not None:

@@ -18,6 +18,11 @@ class Source(NamedTuple):
     card: Scorecard
     path: Path
 
+    @property
+    def folder(self) -> Path:
+        """That images are named from."""
+        return self.path if self.path.is_dir() else self.path.parent
+
 
 def read(words: str) -> list[Source]:
     """The scorecards that words name.

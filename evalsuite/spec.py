@@ -72,8 +72,8 @@ class RunSpec:
         device: ``auto`` (CUDA when there is one), ``cpu``, ``cuda`` or ``cuda:1``.
         dtype: of weights and activations; noise and integration stay fp32. ``auto``: bf16 on a GPU that has it, else
             fp32.
-        vae_dtype: arithmetic of decoding, see `evalsuite.vae_precision`; ``auto``: fp32, with a GPU and another dtype
-            than fp32 tf32.
+        vae_dtype: arithmetic of decoding, see `evalsuite.vae_precision`; ``auto``: ``tf32`` on a GPU whose dtype is
+            bf16 or fp16, else ``fp32``.
         compile: whether the blocks of models are compiled, see `evalsuite.compiling`: ``on``, ``off``, or ``auto``, on
             a GPU where the run is long enough to repay it.
         cuda_graphs: ``auto`` (on a GPU passes are recorded and replayed where they can be) or ``off``; it changes no

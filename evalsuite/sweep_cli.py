@@ -74,6 +74,7 @@ def sweep(
     """Run at many settings: any metric against the seconds of an image, the Pareto front, and the setting to take.
 
     Images are shared with `evalsuite run`, whose folders they are in. Repeat the command to go on after a stop.
+    All points have one batch size; where that is left open, on cuda, it is the one that suits the dearest point.
     """
     lists = {"guidance": guidance, "steps": steps, "sampler": sampler}
     asked = _asked(spec, lists, output_dir, metric=metric, against=against.value, by=by, budget=budget)
@@ -81,7 +82,7 @@ def sweep(
     from evalsuite.sweep.plan import plan
 
     with shown(quiet) as progress:
-        planned = plan(asked, progress)
+        planned = plan(asked, progress, write=not dry_run)
         if not dry_run:
             from evalsuite.sweep.publish import publish
             from evalsuite.sweep.run import sweep as make

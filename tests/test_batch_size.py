@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from evalsuite import batch_size
+from evalsuite import batch_search, estimate_cost
 from evalsuite.batch_size import Work, best, with_batch_size
 from evalsuite.manifest import Manifest
 from evalsuite.painter import Painter
 from evalsuite.pipeline import make
-from evalsuite.plan import Job, Unit
+from evalsuite.plan import Job
 from evalsuite.prepare import Shelf, folder_of, prepare
 from evalsuite.progress import Silent
 from evalsuite.share import Share
@@ -58,6 +58,7 @@ def on_gpu(tiny: Callable[..., RunSpec], tmp_path: Path, monkeypatch: pytest.Mon
     """A plan that says it is a GPU's, whose measurement is made up: here there may be no GPU."""
     monkeypatch.setenv("EVALSUITE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(batch_search, "free_bytes", lambda _: 3 * 10**9)
     monkeypatch.setattr("evalsuite.models.place", lambda model, *_: model)
 
     def plan(**changes: object) -> Manifest:
@@ -76,7 +77,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(f"{job.model} {job.width}x{job.height}")
         yield from LINEAR.items()
 
-    monkeypatch.setattr(batch_size, "_doubling", doubling)
+    monkeypatch.setattr(batch_search, "doubling", doubling)
     return found
 
 
@@ -101,13 +102,33 @@ def test_a_gpu_is_measured_once_for_a_model_and_size(
     assert settled(on_gpu(prompts=5)) == 8
     assert len(measured) == 1
     (path,) = (tmp_path / "cache" / "batch-sizes").glob("*.json")
-    path.write_bytes(b'{"format": 1, "seconds": {"4": -1}}')
+    path.write_bytes(b'{"format": 2, "seconds": {"4": -1}}')
     assert settled(on_gpu(prompts=40)) == 16
     assert len(measured) == 2
     assert json.loads(path.read_bytes())["seconds"] == {"4": 1.0, "8": 1.0, "16": 1.0, "32": 1.9}
     on_gpu(prompts=40, steps=5)
     assert settled(on_gpu(prompts=40, steps=5)) == 16
     assert len(measured) == 3, "another sampler divides time between denoising and decoding in another way"
+
+
+def test_a_dry_run_uses_what_is_kept_and_keeps_nothing(
+    on_gpu: Callable[..., Manifest], measured: list[str], tiny: Callable[..., RunSpec], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    manifest, told = on_gpu(prompts=40), Told()
+    monkeypatch.setattr(estimate_cost, "prepare", lambda *_: manifest)
+    monkeypatch.setattr(estimate_cost, "_sizes", lambda *_: [])  # no step can be timed on a GPU that is not here
+    before = sorted(tmp_path.rglob("*"))
+    assert estimate_cost.estimate(tiny(batch_size="auto"), told).batch_size == 16
+    assert sorted(tmp_path.rglob("*")) == before
+    assert told.notes[0].startswith("tiny_models:conv: a dry run does not keep what it measures")
+    assert settled(manifest) == 16
+    assert len(measured) == 2
+    before, told = sorted(tmp_path.rglob("*")), Told()
+    assert estimate_cost.estimate(tiny(batch_size="auto"), told).batch_size == 16
+    assert len(measured) == 2
+    assert [note for note in told.notes if "dry run" in note] == []
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_the_first_model_of_a_run_is_measured_last_and_stays_loaded(
@@ -154,49 +175,3 @@ def test_what_shards_have_made_is_gone_on_with(
     with RunStore.create(folder_of(manifest), manifest):
         assert settled(manifest) == manifest.spec.batch_size
     assert measured == []
-
-
-@pytest.fixture
-def cuda(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """A GPU of 100 bytes where a unit takes 3 bytes an image and a tenth of a second, as long as these say so."""
-    facts = {"bytes": 3.0, "seconds": 0.1, "fits": 10_000}
-
-    def unit_seconds(_: object, unit: Unit) -> float:
-        if unit.batch > facts["fits"]:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        facts["peak"] = facts["bytes"] * unit.batch
-        return facts["seconds"]
-
-    monkeypatch.setattr(batch_size, "unit_seconds", unit_seconds)
-    monkeypatch.setattr(batch_size, "free_bytes", lambda _: 100)
-    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: None)
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 0)
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: facts["peak"])
-    return facts
-
-
-@pytest.mark.parametrize(
-    ("change", "tried"),
-    [
-        ({}, [4, 8, 16]),  # 32 would take 96 of 100 bytes
-        ({"bytes": 0.01}, [4, 8, 16, 32, 64, 128, 256]),
-        ({"bytes": 0.01, "fits": 40}, [4, 8, 16, 32]),
-        ({"bytes": 0.01, "seconds": 21.0}, [4]),
-        ({"fits": 3}, []),
-    ],
-)
-def test_larger_batches_are_tried_as_long_as_they_fit_and_are_not_slow(
-    cuda: dict[str, float], change: dict[str, float], tried: list[int]
-):
-    cuda.update(change)
-    job = Job("m", "p", "x", None, (), "1:1", 64, 64, 0, 0)
-    assert [batch for batch, _ in batch_size._doubling(None, job, "cuda")] == tried  # type: ignore[arg-type]
-
-
-def test_an_error_that_is_not_of_memory_is_not_taken_for_one(cuda: dict[str, float], monkeypatch: pytest.MonkeyPatch):
-    def broken(*_: object) -> float:
-        raise RuntimeError("a kernel is broken")
-
-    monkeypatch.setattr(batch_size, "unit_seconds", broken)
-    with pytest.raises(RuntimeError, match="broken"):
-        list(batch_size._doubling(None, Job("m", "p", "x", None, (), "1:1", 64, 64, 0, 0), "cuda"))  # type: ignore[arg-type]

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
+from tiny_models import ConvWorld
 from torch import nn
 
-from backbones import bundled
+from backbones import bundled, cuda_graph
 from backbones.compiled import repeated
-from evalsuite import compiling
+from backbones.cuda_graph import Replayed
+from evalsuite import compiling, painter
 from evalsuite.compiling import REPAID, Execution, settled
 from evalsuite.errors import InputError
 from evalsuite.generate import generate
@@ -110,6 +112,43 @@ def test_recordings_are_kept_from_run_to_run_and_made_again_where_weights_have_m
     assert len({id(replayed) for replayed in kept}) == 3
     Execution(model, replace(spec, cuda_graphs="off"))
     assert model.velocity == MethodType(type(model).velocity, model)
+
+
+class Told(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_a_model_whose_passes_cannot_be_recorded_is_made_as_it_is_with_one_warning_and_a_record(
+    tiny: Callable[..., RunSpec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(self: Replayed, *_: object) -> bool:
+        self.refusal = "CUDA error: operation not permitted when stream is capturing"
+        return False
+
+    plain, told, model = prepare(tiny(), Shelf()), Told(), tiny_models.conv()
+    with RunStore.create(tmp_path / "plain", plain) as store:
+        generate(store, lambda name: model, told)
+        wanted = [unit["images"] for unit in map(store.record, plain.units)]
+    assert told.notes == []
+    monkeypatch.setattr(ConvWorld, "pure", "velocity", raising=False)
+    monkeypatch.setattr(painter, "Execution", lambda model, spec: Execution(model, replace(spec, device="cuda")))
+    monkeypatch.setattr(cuda_graph, "is_gpu", lambda x: True)
+    monkeypatch.setattr(Replayed, "_record", refuse)
+    for folder in ("first", "second"):
+        with RunStore.create(tmp_path / folder, plain) as store:
+            assert generate(store, lambda name: model, told) == ()
+            found = [store.record(unit) for unit in plain.units]
+        assert [unit["images"] for unit in found] == wanted
+        assert {unit["execution"] for unit in found} == {
+            "eager (no cuda graph: CUDA error: operation not permitted when stream is capturing)"
+        }
+    (note,) = told.notes
+    assert note.startswith("passes of conv cannot be replayed as CUDA graphs (CUDA error: operation not permitted")
+    assert len(note.splitlines()) == 1
 
 
 class Slotted:

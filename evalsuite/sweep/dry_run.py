@@ -43,6 +43,7 @@ def estimate_points(plan: Plan) -> list[Cost]:
     Raises:
         InputError: the run could not start.
     """
+    plan.rack.drop()  # what a batch size was measured with; every model is built anew here
     timings = Timings(plan.points)
     timed: dict[str, dict[int, float]] = {}
     found = []

@@ -1,11 +1,11 @@
-"""From what is asked for to a sweep that could start: everything checked, nothing written."""
+"""From what is asked for to a sweep that could start: everything checked, nothing written but a measurement."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evalsuite.errors import InputError
@@ -14,6 +14,7 @@ from evalsuite.prepare import LONGEST_NAME
 from evalsuite.progress import Progress, Silent
 from evalsuite.share import share_of
 from evalsuite.spec import RunSpec
+from evalsuite.sweep import state as states
 from evalsuite.sweep.grid import Grid
 from evalsuite.sweep.outcome import Axes
 from evalsuite.sweep.point import Point, identity, plan_points
@@ -73,8 +74,13 @@ class Plan:
         return {point.name: point for point in sorted(own, key=lambda point: point.passes)}
 
 
-def plan(ask: Ask, progress: Progress | None = None) -> Plan:
+def plan(ask: Ask, progress: Progress | None = None, *, write: bool = True) -> Plan:
     """Check what is asked for, and find its points.
+
+    Args:
+        ask: what.
+        progress: told of a batch size that is measured.
+        write: whether such a measurement is kept; a dry run keeps nothing.
 
     Raises:
         InputError: anything the user can fix.
@@ -86,10 +92,16 @@ def plan(ask: Ask, progress: Progress | None = None) -> Plan:
     if not share_of(os.environ).alone:
         raise InputError("a sweep is one process: start it without a launcher such as torchrun or srun")
     rack = Rack()
-    points = plan_points(ask.grid.specs(ask.spec), rack, progress or Silent())
+    points = plan_points(ask.grid.specs(_as_before(ask.spec)), rack, progress or Silent(), write=write)
     axes = axes_of(points[0].manifest.spec.metrics, ask.metric, ask.against)
     folder = Path(ask.spec.output_dir) if ask.spec.output_dir else Path("outputs") / _name(points)
     return Plan(ask, points, rack, axes, folder)
+
+
+def _as_before(spec: RunSpec) -> RunSpec:
+    """With the batch size of the sweep that the named folder has: one that goes on keeps it."""
+    before = states.batch_size(Path(spec.output_dir)) if spec.output_dir and spec.batch_size == "auto" else None
+    return spec if before is None else replace(spec, batch_size=before)
 
 
 def axes_of(metrics: Sequence[str], asked: str | None, against: str) -> Axes:

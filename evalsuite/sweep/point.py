@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from evalsuite.batch_size import of_batch, with_batch_size
 from evalsuite.digest import digest
 from evalsuite.distilled import asked
 from evalsuite.errors import InputError
@@ -82,25 +83,48 @@ class Point:
         return folder_of(self.manifest)
 
 
-def plan_points(specs: Sequence[RunSpec], rack: Rack, progress: Progress) -> tuple[Point, ...]:
+def plan_points(specs: Sequence[RunSpec], rack: Rack, progress: Progress, *, write: bool = True) -> tuple[Point, ...]:
     """Every point, by model and then in the order given; settings that make the same images are one point.
 
+    Args:
+        specs: at every point.
+        rack: with the models.
+        progress: told of a batch size that is measured.
+        write: whether such a measurement is kept; see `evalsuite.batch_size`.
+
     Raises:
-        InputError: anything the user can fix; nothing was written.
+        InputError: anything the user can fix; nothing was written but a measurement.
     """
-    manifests: dict[str, Manifest] = {}
+    found: dict[str, Manifest] = {}
     for spec in specs:
         manifest = prepare(spec, rack, progress)
-        manifests.setdefault(manifest.fingerprint, manifest)
-    models = specs[0].models if specs else ()
+        found.setdefault(manifest.fingerprint, manifest)
+    manifests = of_one_batch(specs[0], list(found.values()), rack, progress, write)
     points: dict[str, Point] = {}
-    for model in models:
-        for manifest in manifests.values():
+    for model in specs[0].models:
+        for manifest in manifests:
             point = _point(model, manifest, rack)
             points.setdefault(point.id, point)  # ``auto`` may mean for one model what another is asked for by name
     if len(points) < 2:
         raise InputError("one point is no sweep: give several values, such as --guidance 1,2,4 or --steps 5,10,20")
     return tuple(points.values())
+
+
+def of_one_batch(
+    asked: RunSpec, manifests: Sequence[Manifest], rack: Rack, progress: Progress, write: bool
+) -> list[Manifest]:
+    """The runs with one batch size, since points are compared unit by unit: that of the dearest of them.
+
+    Args:
+        asked: one of the specs, as the user asked.
+        manifests: of all points.
+        rack: with the models.
+        progress: told what was found.
+        write: whether a measurement is kept.
+    """
+    dearest = max(manifests, key=lambda one: max(_point(model, one, rack).passes for model in asked.models))
+    batch = int(with_batch_size(dearest, asked, rack, progress, write=write).spec.batch_size)
+    return [one if one.spec.batch_size == batch else of_batch(one, asked, batch) for one in manifests]
 
 
 def identity(points: Iterable[Point]) -> str:

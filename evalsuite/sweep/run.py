@@ -91,7 +91,8 @@ def sweep(
         InputError: the caller can fix it.
         Incomplete: the disk is full or refuses.
     """
-    fresh = State(identity(plan.points), plan.axes.metric, plan.axes.against, plan.ask.budget)
+    batch = int(plan.points[0].manifest.spec.batch_size)
+    fresh = State(identity(plan.points), plan.axes.metric, plan.axes.against, plan.ask.budget, batch_size=batch)
     state = states.resume(plan.folder, fresh)
     _check(plan, state)
     with disk_errors(f"make {plan.folder}"):

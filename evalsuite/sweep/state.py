@@ -64,6 +64,7 @@ class State:
         rungs: those that are over.
         failed: point's id to why it cannot be made.
         stopped: whether the budget was not enough for more.
+        batch_size: images of a pass, at every point; None in the folder of an older version.
     """
 
     identity: str
@@ -76,6 +77,7 @@ class State:
     rungs: list[Rung] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
+    batch_size: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -89,6 +91,7 @@ class State:
             "first_units": self.first,
             "failed": self.failed,
             "stopped": self.stopped,
+            "batch_size": self.batch_size,
             "rungs": [
                 {
                     "model": rung.model,
@@ -133,6 +136,16 @@ def resume(folder: Path, asked: State) -> State:
     return asked
 
 
+def batch_size(folder: Path) -> int | None:
+    """Of the sweep that a folder has; None where it has none, or does not say.
+
+    Raises:
+        InputError: its file is damaged.
+    """
+    path = folder / NAME
+    return _read(path).batch_size if path.exists() else None
+
+
 def save(folder: Path, state: State, results: Mapping[str, Any]) -> Path:
     """Write the file, whole or not at all.
 
@@ -160,7 +173,7 @@ def _read(path: Path) -> State:
 
 
 def _state(data: Mapping[str, Any]) -> State:
-    budget, scoring = data["budget_seconds"], data["scoring_seconds"]
+    budget, scoring, batch = data["budget_seconds"], data["scoring_seconds"], data.get("batch_size")
     return State(
         identity=str(data["identity"]),
         metric=str(data["metric"]),
@@ -171,6 +184,7 @@ def _state(data: Mapping[str, Any]) -> State:
         first={str(model): int(units) for model, units in data["first_units"].items()},
         failed={str(point): str(why) for point, why in data["failed"].items()},
         stopped=bool(data["stopped"]),
+        batch_size=None if batch is None else int(batch),
         rungs=[
             Rung(
                 str(rung["model"]),
