@@ -34,6 +34,8 @@ class Setting(NamedTuple):
 
 
 SWEEP = (Setting(8, 0), Setting(8, 2), Setting(32, 0))
+SWEEP_GPU = (Setting(64, 4), Setting(256, 4))  # torch-fidelity takes at most 4 workers
+SWEEP_GPU_WORKERS = (Setting(64, 16), Setting(128, 16), Setting(256, 16))
 SWEEP_TENSORS = (Setting(8, 0), Setting(8, 0, True), Setting(32, 0, True))
 
 
@@ -46,19 +48,20 @@ class Peer(NamedTuple):
     run: Callable[[Files, Setting], np.ndarray]
 
 
-def make(name: str, state: Mapping[str, Tensor], folder: Path) -> Peer:
+def make(name: str, state: Mapping[str, Tensor], folder: Path, device: str = "cpu") -> Peer:
     """A package, its network built over these weights.
 
     Args:
         name: of MODULES; it is installed.
         state: weights.
         folder: for a file of them, which some packages read.
+        device: where its network computes, the way its own users put it there.
     """
     if name in ("pytorch-fid", "clean-fid"):
-        return _pytorch_fid(state) if name == "pytorch-fid" else _clean_fid(state)
+        return _pytorch_fid(state, device) if name == "pytorch-fid" else _clean_fid(state, device)
     path = folder / "inception.pth"
     torch.save(dict(state), path)
-    return _torch_fidelity(str(path)) if name == "torch-fidelity" else _torchmetrics(str(path))
+    return _torch_fidelity(str(path), device) if name == "torch-fidelity" else _torchmetrics(str(path), device)
 
 
 def read(file: str) -> np.ndarray:
@@ -67,28 +70,27 @@ def read(file: str) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-def _torch_fidelity(weights: str) -> Peer:
+def _torch_fidelity(weights: str, device: str) -> Peer:
     from torch_fidelity import utils
     from torch_fidelity.datasets import ImagesPathDataset
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=weights)
+    network, gpu = network.to(device), device != "cpu"
 
     def run(files: Files, setting: Setting) -> np.ndarray:
         # It takes min(4, twice the CPUs) workers, or none.
         none = setting.workers == 0
-        found = utils.get_featuresdict_from_dataset(
-            ImagesPathDataset(files), network, setting.batch, False, none, False
-        )
+        found = utils.get_featuresdict_from_dataset(ImagesPathDataset(files), network, setting.batch, gpu, none, False)
         return np.asarray(found["2048"])
 
-    return Peer("tf1", Setting(64, 4), SWEEP, run)
+    return Peer("tf1", Setting(64, 4), SWEEP_GPU if gpu else SWEEP, run)
 
 
-def _torchmetrics(weights: str) -> Peer:
+def _torchmetrics(weights: str, device: str) -> Peer:
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    metric = FrechetInceptionDistance(feature_extractor_weights_path=weights)
+    metric = FrechetInceptionDistance(feature_extractor_weights_path=weights).to(device)
 
     @torch.inference_mode()
     def run(files: Files, setting: Setting) -> np.ndarray:
@@ -97,31 +99,32 @@ def _torchmetrics(weights: str) -> Peer:
         layout, rows = torch.channels_last if setting.channels_last else torch.contiguous_format, []
         for start in range(0, len(files), setting.batch):
             batch = torch.from_numpy(np.stack([read(file) for file in files[start : start + setting.batch]]))
-            rows.append(metric.inception(batch.permute(0, 3, 1, 2).contiguous(memory_format=layout)).numpy())
+            batch = batch.to(device).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+            rows.append(metric.inception(batch).cpu().numpy())
         return np.concatenate(rows)
 
     return Peer("antialias", Setting(32, 0), SWEEP_TENSORS, run)
 
 
-def _pytorch_fid(state: Mapping[str, Tensor]) -> Peer:
+def _pytorch_fid(state: Mapping[str, Tensor], device: str) -> Peer:
     from pytorch_fid import fid_score  # type: ignore[import-untyped]
 
-    network = _pytorch_fid_network(state)
+    network = _pytorch_fid_network(state).to(device)
 
     def run(files: Files, setting: Setting) -> np.ndarray:
         with mock.patch.object(fid_score, "tqdm", lambda batches: batches):
             found = fid_score.get_activations(
-                files, network, min(setting.batch, len(files)), num_workers=setting.workers
+                files, network, min(setting.batch, len(files)), device=device, num_workers=setting.workers
             )
         return np.asarray(found)
 
-    return Peer("pytorch-fid", Setting(50, 1), SWEEP, run)
+    return Peer("pytorch-fid", Setting(50, 1), SWEEP if device == "cpu" else SWEEP_GPU_WORKERS, run)
 
 
-def _clean_fid(state: Mapping[str, Tensor]) -> Peer:
+def _clean_fid(state: Mapping[str, Tensor], device: str) -> Peer:
     from cleanfid import fid  # type: ignore[import-untyped]
 
-    network = _pytorch_fid_network(state, resize_input=False, normalize_input=False).eval()
+    network = _pytorch_fid_network(state, resize_input=False, normalize_input=False).eval().to(device)
 
     def run(files: Files, setting: Setting) -> np.ndarray:
         return np.asarray(
@@ -130,12 +133,12 @@ def _clean_fid(state: Mapping[str, Tensor]) -> Peer:
                 lambda x: network((x - 128) / 128)[0].flatten(1),
                 num_workers=setting.workers,
                 batch_size=setting.batch,
-                device=torch.device("cpu"),
+                device=torch.device(device),
                 verbose=False,
             )
         )
 
-    return Peer("clean", Setting(128, 12), SWEEP, run)
+    return Peer("clean", Setting(128, 12), SWEEP if device == "cpu" else SWEEP_GPU_WORKERS, run)
 
 
 def _pytorch_fid_network(state: Mapping[str, Tensor], **options: bool) -> Any:

@@ -1,9 +1,13 @@
 """HPS: our batched scorer against the package hpsv2 on the same files and random weights, and how soon it is ready.
 
     python benchmarks/hps.py --images 16 --rounds 3 --json hps.json
+    python benchmarks/hps.py --device cuda --architecture ViT-H-14 --images 32 --memory 2048 --ready= --json gpu.json
 
 hpsv2 is called as its users call it, and as its own benchmark loop runs it: weights loaded once, batches of 20. Part
 two makes a checkpoint of a ViT-H-14 in three formats, 10 GB on disk for as long as it runs.
+
+On a GPU hpsv2 computes under fp16 autocast and rounds the cosine to fp16. Ours runs there in every precision: the files
+are scored in fp32 and in fp16, each against hpsv2, and with --memory pictures in memory, by precision.
 """
 
 from __future__ import annotations
@@ -11,125 +15,45 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from importlib import import_module
-from itertools import chain
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import open_clip
 import results
 import torch
-from pairing import Timing, environment, gemm_peak, median, paired
-from PIL import Image
+from hps_memory import HALF, LARGE, Found, arm_of, by_precision, from_memory
+from hps_peer import PROMPT, Files, Peer, make_images, make_weights
+from pairing import environment, gemm_peak, gpu_facts, median, paired
 from results import Comparison
-from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from evalsuite.encoders import hps, hpsv2_backend
 from evalsuite.encoders.assign import build
+from evalsuite.encoders.features import encoded_in_turn, images_per_pass
+from evalsuite.encoders.precision import DTYPE
 from evalsuite.images import read_rgb
+from evalsuite.read_ahead import read_ahead
 
 BENCHMARK = "hps"
-PROMPT = "A photo of a cat on a red sofa"
 TOLERANCE = 1e-6  # of a raw cosine in fp32
+TOLERANCE_HALF = 2e-3  # of one in half precision, which hpsv2 rounds by up to 1.2e-4 besides
 OURS, PATHS, LIST, LOOP = "evalsuite", "hpsv2.score(path) each", "hpsv2.score([paths])", "hpsv2 benchmark loop"
 READY, READY_HALF, BUILD, RELOAD = "evalsuite fp32 file", "evalsuite fp16 file", "hpsv2 constructor", "hpsv2 reload"
 GOALS = {PATHS: 3.5, LIST: 2.0}
-LARGE, READY_GOAL = "ViT-H-14", 1.0  # seconds
+GOALS_GPU = {LIST: 10.0}
+READY_GOAL = 1.0  # seconds
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "hpsv2", "safetensors", "pillow")
-PEER_BATCH = 20
-
-
-@dataclass(frozen=True)
-class Files:
-    """The same weights for both, and images."""
-
-    ours: Path
-    half: Path
-    theirs: Path
-    images: tuple[str, ...] = ()
-
-
-class Found(NamedTuple):
-    """Of one part of this benchmark."""
-
-    rows: list[results.Row]
-    figures: list[results.Row]
-    timings: list[Timing]
-
-
-class Peer:
-    """hpsv2 with an architecture of our choice; its own loads a ViT-H-14 from the hub first."""
-
-    def __init__(self, architecture: str, checkpoint: Path) -> None:
-        self._package = hpsv2_backend.package()
-        with hpsv2_backend.repaired():
-            self._score = import_module("hpsv2.img_score")
-        self._checkpoint = str(checkpoint)
-        self.model, self._transform = self.construct(architecture)
-        vars(self._score)["device"] = "cpu"
-        self._score.model_dict.update(model=self.model, preprocess_val=self._transform)
-        self.reload()
-        self.model.eval()
-
-    def construct(self, architecture: str) -> tuple[Any, Any]:
-        """Network and transform, as hpsv2.img_score asks for them."""
-        model, _, transform = self._package.create_model_and_transforms(
-            architecture, None, precision="amp", device="cpu", light_augmentation=True, output_dict=True
-        )
-        return model, transform
-
-    def reload(self) -> None:
-        """What every call of hpsv2.score does before it looks at an image."""
-        self.model.load_state_dict(torch.load(self._checkpoint, map_location="cpu")["state_dict"])
-
-    def score(self, images: str | list[str]) -> list[float]:
-        """hpsv2.score: one path or many."""
-        return [float(score) for score in self._score.score(images, PROMPT, cp=self._checkpoint)]
-
-    def loop(self, images: Sequence[str]) -> list[float]:
-        """The loop of hpsv2.evaluation: no reload, images in batches, the prompt read for every image."""
-        scores: list[float] = []
-        with torch.no_grad():
-            for start in range(0, len(images), PEER_BATCH):
-                batch = images[start : start + PEER_BATCH]
-                x = torch.stack([self._transform(Image.open(path)) for path in batch])
-                found = self.model(x, self._package.tokenize([PROMPT] * len(batch)))
-                scores += torch.diagonal(found["image_features"] @ found["text_features"].T).tolist()
-        return scores
-
-
-def make_weights(architecture: str, folder: Path) -> Files:
-    """Random weights on disk: safetensors in fp32 and fp16, and a .pt as hpsv2's is."""
-    torch.manual_seed(0)
-    state = open_clip.create_model(architecture, precision="fp32").state_dict()
-    files = Files(folder / "fp32.safetensors", folder / "fp16.safetensors", folder / "fp32.pt")
-    save_file(state, files.ours)
-    save_file({key: value.half() for key, value in state.items()}, files.half)
-    torch.save({"state_dict": state}, files.theirs)
-    return files
-
-
-def make_images(folder: Path, count: int, side: int) -> tuple[str, ...]:
-    """Square PNG files of blurred noise."""
-    generator = torch.Generator().manual_seed(0)
-    paths = []
-    for number in range(count):
-        coarse = torch.rand(1, 3, side // 8, side // 8, generator=generator)
-        x = torch.nn.functional.interpolate(coarse, (side, side), mode="bicubic")
-        x = (x + 0.1 * torch.rand(x.shape, generator=generator)).clamp(0, 1)
-        Image.fromarray((x[0] * 255).byte().permute(1, 2, 0).numpy()).save(folder / f"{number:03}.png")
-        paths.append(str(folder / f"{number:03}.png"))
-    return tuple(paths)
 
 
 def ours(encoder: hps.HPSEncoder, images: Sequence[str]) -> list[float]:
     """From files to scores."""
-    pixels = torch.from_numpy(np.stack([read_rgb(Path(path)) for path in images])).permute(0, 3, 1, 2)
-    scores: list[float] = (encoder.images(pixels) @ encoder.texts([PROMPT])[0]).tolist()
+    pixels = read_ahead(read_rgb, map(Path, images))
+    batches = iter(lambda: list(islice(pixels, images_per_pass(encoder))), [])
+    rows = np.concatenate([rows for _, rows in encoded_in_turn(encoder, ((None, batch) for batch in batches))])
+    scores: list[float] = (rows @ encoder.texts([PROMPT])[0]).tolist()
     return scores
 
 
@@ -158,6 +82,41 @@ def scoring(files: Files, architecture: str, rounds: int, threads: int) -> Found
     # The peer does more than these products: it reads the prompt for every image.
     rows = [row if row["arm"] == OURS else row | {"share": None} for row in rows]
     return Found(rows, [], timings)
+
+
+def scoring_on(files: Files, args: argparse.Namespace) -> Found:
+    """The same on a GPU: ours in fp32 and in half precision, each against hpsv2; then pictures in memory.
+
+    hpsv2.score(path) is left out: it reads the whole checkpoint for every image.
+    """
+    architecture, paths = args.architecture, list(files.images)
+    encoders, peer = by_precision(files.ours, architecture, args.device), Peer(architecture, files.theirs, args.device)
+    mine = {arm_of(name): encoders[name] for name in (DTYPE, HALF)}
+    arms: dict[str, Callable[[], list[float]]] = {
+        **{arm: lambda encoder=encoder: ours(encoder, paths) for arm, encoder in mine.items()},  # type: ignore[misc]
+        LIST: lambda: peer.score(paths),
+        LOOP: lambda: peer.loop(paths),
+    }
+    answers = {name: arm() for name, arm in arms.items()}
+    timings = paired(arms, args.rounds, warm=0)  # the answers above were the warm-up
+    rows: list[results.Row] = []
+    for own in mine:
+        about = Comparison(
+            BENCHMARK,
+            f"{architecture}, {len(paths)} PNG files, {own}",
+            own,
+            "image",
+            len(paths),
+            "cosine",
+            TOLERANCE_HALF,
+            args.clock,
+            variants=tuple(mine),
+        )
+        rows += results.rows(about, timings, apart(answers, own), GOALS_GPU)
+    if not args.memory:
+        return Found(rows, [], timings)
+    found = from_memory(encoders, architecture, args)
+    return Found(rows + found.rows, found.figures, timings + found.timings)
 
 
 def readiness(files: Files, architecture: str, rounds: int) -> Found:
@@ -209,10 +168,13 @@ def apart(answers: Mapping[str, Sequence[float]], reference: str) -> dict[str, f
 def main() -> None:
     """Run both parts and print; --json keeps all of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--memory", type=int, default=0, help="pictures in memory that a GPU looks at")
     parser.add_argument("--side", type=int, default=512, help="pixels")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--peak-seconds", type=float, default=1.0, help="of a GPU's limit")
     parser.add_argument("--architecture", default="ViT-B-32", help="of part one")
     parser.add_argument("--ready", default=LARGE, help="architecture of part two; empty to leave it out")
     parser.add_argument("--folder", type=Path, help="for the temporary files")
@@ -220,6 +182,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     warnings.simplefilter("ignore")  # of old names that hpsv2 uses
+    cpu = args.device == "cpu"
+    args.clock = "cpu_s" if cpu else "wall_s"
     facts = environment(PACKAGES) | {"threads": args.threads}
     if not results.installed(hpsv2_backend.PACKAGE):
         about = Comparison(BENCHMARK, args.architecture, OURS)
@@ -227,12 +191,14 @@ def main() -> None:
         return
     parts = []
     with TemporaryDirectory(dir=args.folder) as folder:
-        made = make_weights(args.architecture, Path(folder))
-        images = make_images(Path(folder), args.images, args.side)
-        parts.append(scoring(replace(made, images=images), args.architecture, args.rounds, args.threads))
+        made = make_weights(args.architecture, Path(folder), args.device)
+        given = replace(made, images=make_images(Path(folder), args.images, args.side))
+        parts.append(scoring(given, args.architecture, args.rounds, args.threads) if cpu else scoring_on(given, args))
     if args.ready:
         with TemporaryDirectory(dir=args.folder) as folder:
             parts.append(readiness(make_weights(args.ready, Path(folder)), args.ready, args.rounds))
+    if not cpu:
+        facts |= gpu_facts()
     rows, figures, timings = (list(chain.from_iterable(kind)) for kind in zip(*parts, strict=True))
     results.show(rows)
     results.show_figures(figures)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from subprocess import run
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ CONTENDED_LOAD = 0.25
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
 RESAMPLES = 4000
 LEAST_PRODUCTS = 3
+SIDES = {"cpu": 2048, "cuda": 8192}
+"""Of the matrices whose product is the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,31 +120,59 @@ def median(timings: Sequence[Timing], arm: str, clock: Clock = "cpu_s") -> float
     return float(statistics.median(getattr(t, clock) for t in timings if t.arm == arm))
 
 
-def gemm_peak(dtype: torch.dtype, threads: int, seconds: float = 10.0, n: int = 2048) -> float:
+def gemm_peak(
+    dtype: torch.dtype, threads: int, seconds: float = 10.0, n: int | None = None, device: str = "cpu"
+) -> float:
     """Fastest product of two n x n matrices seen in this many seconds, in GFLOP/s: the denominator of efficiency.
 
-    By wall time, or by CPU time per thread where that is less: on a busy machine a product waits, and a limit read off
-    the wall alone would be too low.
+    On a CPU by wall time, or by CPU time per thread where that is less: on a busy machine a product waits, and a limit
+    read off the wall alone would be too low. On a GPU by wall time, of random numbers: ones take less power. TF32 is
+    as the process has it.
     """
     import torch
 
-    before = torch.get_num_threads()
+    before, gpu = torch.get_num_threads(), device != "cpu"
     torch.set_num_threads(threads)
+    n = n or SIDES["cuda" if gpu else "cpu"]
     try:
-        a, b = (torch.ones(n, n, dtype=dtype) for _ in range(2))
-        out = torch.empty(n, n, dtype=dtype)
+        make = torch.randn if gpu else torch.ones
+        a, b = (make(n, n, device=device).to(dtype) for _ in range(2))
+        out = torch.empty(n, n, dtype=dtype, device=device)
         best, count = math.inf, 0
         with torch.inference_mode():
             torch.mm(a, b, out=out)
+            finish(device)
             stop = time.perf_counter() + seconds
             while (start := time.perf_counter()) < stop or count < LEAST_PRODUCTS:
                 cpu = time.process_time()
                 torch.mm(a, b, out=out)
-                taken = time.perf_counter() - start, (time.process_time() - cpu) / threads
-                best, count = min(best, *taken), count + 1
+                finish(device)
+                wall = time.perf_counter() - start
+                best, count = min(best, wall if gpu else min(wall, (time.process_time() - cpu) / threads)), count + 1
         return 2 * n**3 / best / 1e9
     finally:
         torch.set_num_threads(before)
+
+
+def finish(device: str | torch.device) -> None:
+    """Wait for all work that was given to a GPU."""
+    import torch
+
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def gpu_facts() -> dict[str, str]:
+    """What a reader must know about the GPU, after the work: clocks and power as the driver tells them."""
+    import torch
+
+    facts = "name,clocks.sm,clocks.max.sm,clocks.mem,power.draw,power.limit,driver_version"
+    try:
+        told = run(["nvidia-smi", f"--query-gpu={facts}", "--format=csv,noheader"], capture_output=True, text=True)
+    except OSError:
+        return {"gpu": torch.cuda.get_device_name()}
+    values = [value.strip() for value in told.stdout.splitlines()[0].split(",")] if told.stdout else []
+    return {"gpu": torch.cuda.get_device_name()} | dict(zip(facts.split(","), values, strict=False))
 
 
 def environment(packages: Iterable[str] = ("torch", "numpy", "pillow")) -> dict[str, object]:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from subprocess import run
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
@@ -26,7 +25,7 @@ import dit_passes
 import dit_pipelines as dits
 import results
 import torch
-from pairing import Clock, Timing, environment, gemm_peak, median, paired
+from pairing import Clock, Timing, environment, gemm_peak, gpu_facts, median, paired
 from results import Comparison
 from sampling_sides import COMPILED, EAGER, OURS, PLAIN, TUNED, Sides, is_same, prepare, rounding_of, sides
 
@@ -121,17 +120,6 @@ def break_even(case: str, batch: int, compiling: Mapping[str, float], timings: S
     return figures
 
 
-def gpu() -> dict[str, Any]:
-    """What a reader must know about the GPU, after the work: clocks and power as the driver tells them."""
-    facts = "name,clocks.sm,clocks.max.sm,clocks.mem,power.draw,power.limit,driver_version"
-    try:
-        told = run(["nvidia-smi", f"--query-gpu={facts}", "--format=csv,noheader"], capture_output=True, text=True)
-    except OSError:
-        return {"gpu": torch.cuda.get_device_name()}
-    values = [value.strip() for value in told.stdout.splitlines()[0].split(",")] if told.stdout else []
-    return {"gpu": torch.cuda.get_device_name()} | dict(zip(facts.split(","), values, strict=False))
-
-
 def main() -> None:
     """Measure each batch size, print, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -170,7 +158,7 @@ def main() -> None:
             results.show(parts[-1].rows)
             keep(args, facts, peak, parts)
     if not cpu:
-        facts |= gpu()
+        facts |= gpu_facts()
     keep(args, facts, peak, parts)
     results.show_figures([one for part in parts for one in part.figures])
 

@@ -14,11 +14,9 @@ from evalsuite.errors import InputError
 from evalsuite.folder_layouts import Claim, recognise
 from evalsuite.images import SUFFIXES, BadImage, find_images, read_rgb
 from evalsuite.progress import Progress, Silent, plain
+from evalsuite.read_ahead import readers
 from evalsuite.records import pixel_sha256
 from prompts import Prompt, PromptError
-
-THREADS = 4
-"""Decoding leaves Python's lock; an image takes up to 400 MB while it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,7 @@ def _files(folder: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
 
 def _read(folder: Path, claims: Sequence[Claim], progress: Progress) -> Iterator[FolderImage]:
     progress.start("read images", len(claims))
-    pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(readers())
     try:
         for image in pool.map(lambda claim: _decoded(folder, claim), claims):
             progress.advance()

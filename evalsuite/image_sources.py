@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from evalsuite.errors import InputError
 from evalsuite.images import LARGEST, BadImage, Pixels, find_images, is_image_name, read_rgb
 from evalsuite.npz import FAULTS, Npz
+from evalsuite.read_ahead import read_ahead
 
 LARGEST_MEMBER = 256 << 20
 """Bytes of an image in an archive, unpacked."""
@@ -68,12 +69,14 @@ class Folder:
         return len(self._files)
 
     def __iter__(self) -> Iterator[Item]:
-        for file in self._files:
-            name = file.relative_to(self._path).as_posix()
-            try:
-                yield Item(name, read_rgb(file))
-            except BadImage as error:
-                yield Item(name, error)
+        yield from read_ahead(self._read, self._files, _size)
+
+    def _read(self, file: Path) -> Item:
+        name = file.relative_to(self._path).as_posix()
+        try:
+            return Item(name, read_rgb(file))
+        except BadImage as error:
+            return Item(name, error)
 
 
 class Archive:
@@ -122,6 +125,10 @@ class ImageArray:
                 for pixels in chunk:
                     yield Item(f"arr_0[{number}]", pixels)
                     number += 1
+
+
+def _size(item: Item) -> int:
+    return 0 if isinstance(item.pixels, BadImage) else item.pixels.nbytes
 
 
 def _is_shown(name: str) -> bool:

@@ -78,7 +78,7 @@ def _as_rgb(image: Image.Image) -> Pixels:
         return np.repeat(grey[..., None], 3, axis=2)
     if "transparency" in image.info:  # Pillow warns of a palette's transparency unless it goes by way of RGBA
         image = image.convert("RGBA")
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _too_large(size: str, limit: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from evalsuite.errors import InputError
 from evalsuite.metrics.families import FAMILIES
 from evalsuite.registry import METRICS
-from evalsuite.scorers import ScorerName, scorer_name
+from evalsuite.scorers import FP32, ScorerName, scorer_name
 
 
 def parse(name: str) -> tuple[str, ScorerName | None]:
@@ -63,6 +63,6 @@ def _in_full(name: str, here: Callable[[ScorerName], bool], compared_by: ScorerN
     if scorer is None:
         published = scorer_name(about.published)
         scorer = published if here(published) else scorer_name(about.bundled)
-    if backend and scorer.kind == "hps" and not scorer.rule:
+    if backend and scorer.kind == "hps" and not scorer.rule and scorer.precision == FP32:
         scorer = scorer_name(f"{scorer.id}-{backend}")
     return f"{family}@{scorer.id}"

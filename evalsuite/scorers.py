@@ -14,6 +14,9 @@ INCEPTION_RULES = ("tf1", "antialias", "clean", "pytorch-fid")
 CLIP_RULES = ("hf", "ip2p", "letterbox")
 HPS_VERSIONS = ("v2.0", "v2.1")
 HPS_RULES = ("", "noaa", "hpsv2")
+FP32 = "fp32"
+HPS_PRECISIONS, INCEPTION_PRECISIONS = ("tf32", "bf16", "fp16"), ("tf32",)
+"""Beside fp32, on a GPU and by name only: numbers of two precisions are not comparable."""
 OPENAI = {"vit-l-14": "clip-vit-l-14", "vit-l-14-336": "clip-vit-l-14-336"}
 """CLIP networks with a name of their own, and the weights they load."""
 ALIASES = {"v2": "v2.0", "inception": "inception-tf1", "dinov2": "dinov2-vitl14"}
@@ -29,6 +32,7 @@ class ScorerName:
         network: of its kind: ``v2.1``, ``vit-l-14``, ``ViT-B-32:laion2b_s34b_b79k``, ``hf:owner/repo``, or a folder.
         rule: how images are brought to the network's size; empty where there is one way only.
         weights: name in the weights catalogue; empty where the package has them or the network says.
+        precision: of the network's arithmetic.
     """
 
     id: str
@@ -36,6 +40,12 @@ class ScorerName:
     network: str
     rule: str = ""
     weights: str = ""
+    precision: str = FP32
+
+    @property
+    def plain(self) -> str:
+        """The id of the same in fp32."""
+        return self.id.removesuffix(f"-{self.precision}")
 
 
 SCENES = ScorerName("scenes", "scenes", "scenes")
@@ -74,15 +84,23 @@ def _split(text: str) -> tuple[str, str]:
     return (network, rule) if network and rule in CLIP_RULES else (text, "")
 
 
-def _hps(version: str, rule: str) -> ScorerName:
-    return ScorerName(f"{version}-{rule}" if rule else version, "hps", version, rule, f"hps@{version}")
+def _hps(version: str, rule: str = "", precision: str = FP32) -> ScorerName:
+    parts = (version, rule, "" if precision == FP32 else precision)
+    return ScorerName("-".join(filter(None, parts)), "hps", version, rule, f"hps@{version}", precision)
+
+
+def _inception(rule: str, precision: str = FP32) -> ScorerName:
+    end = "" if precision == FP32 else f"-{precision}"
+    return ScorerName(f"inception-{rule}{end}", "inception", "inception", rule, "inception-fid", precision)
 
 
 _FIXED: dict[str, ScorerName] = {
     name.id: name
     for name in (
         *(_hps(version, rule) for version in HPS_VERSIONS for rule in HPS_RULES),
-        *(ScorerName(f"inception-{r}", "inception", "inception", r, "inception-fid") for r in INCEPTION_RULES),
+        *(_hps(version, precision=precision) for version in HPS_VERSIONS for precision in HPS_PRECISIONS),
+        *map(_inception, INCEPTION_RULES),
+        *(_inception(rule, precision) for rule in INCEPTION_RULES for precision in INCEPTION_PRECISIONS),
         ScorerName("dinov2-vitl14", "dinov2", "dinov2-vitl14", "", "dinov2-vitl14"),
     )
 }

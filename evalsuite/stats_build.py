@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from evalsuite.encoders import protocol
+from evalsuite.encoders.features import encoded_in_turn, images_per_pass
 from evalsuite.encoders.protocol import ImageEncoder
 from evalsuite.errors import InputError
 from evalsuite.image_sources import Item, source_of
@@ -21,7 +22,7 @@ from evalsuite.reference import ANY, Reference, write_reference
 from evalsuite.sizes import aspect_of
 
 BATCH = 4 * protocol.BATCH
-"""Images of one size that are encoded together."""
+"""Images of one size that are encoded together, at least: a GPU's pass has more."""
 WAITING = 1 << 30
 """Bytes of images that wait for others of their size; beyond it the largest group goes as it is."""
 SUMMED = 512
@@ -165,7 +166,7 @@ def build_from(
     Raises:
         InputError: too many ratios.
     """
-    batches, parts = _Batches(images, encoder, strict, advance), dict[str, Part]()
+    batches, parts = Batches(images, encoder, strict, advance), dict[str, Part]()
     for aspect, rows, keys in batches:
         name = aspect if by_aspect else ANY
         parts.setdefault(name, Part(keep, encoder.width)).add(rows, keys)
@@ -193,18 +194,34 @@ def _together(parts: Iterable[Part], whole: Part) -> Part:
     return whole
 
 
-class _Batches:
-    """Images encoded with others of their size. A row depends on its image alone, so their order is no matter."""
+class Batches:
+    """Images encoded with others of their size. A row depends on its image alone, so their order is no matter.
+
+    Args:
+        images: see evalsuite.image_sources.
+        encoder: makes the features.
+        strict: from the first corrupt image on, the others are only looked at.
+        advance: told how many more images are done.
+    """
 
     def __init__(
-        self, images: Iterable[Item], encoder: ImageEncoder, strict: bool, advance: Callable[[int], None]
+        self,
+        images: Iterable[Item],
+        encoder: ImageEncoder,
+        strict: bool = True,
+        advance: Callable[[int], None] = lambda steps: None,
     ) -> None:
         self._images, self._encoder, self._strict, self._advance = images, encoder, strict, advance
         self._waiting: dict[tuple[int, ...], list[tuple[Pixels, float]]] = {}
-        self._bytes = 0
+        self._bytes, self._most = 0, max(BATCH, images_per_pass(encoder))
         self.bad: list[tuple[str, str]] = []
 
     def __iter__(self) -> Iterator[Encoded]:
+        for (aspect, keys), rows in encoded_in_turn(self._encoder, self._groups()):
+            yield Encoded(aspect, rows, keys)
+
+    def _groups(self) -> Iterator[tuple[tuple[str, Floats], list[Pixels]]]:
+        """Images of one size, with their aspect and their random keys."""
         random = np.random.default_rng(0)
         for name, pixels in self._images:
             key = float(random.random())
@@ -214,17 +231,15 @@ class _Batches:
                 group = self._waiting.setdefault(pixels.shape, [])
                 group.append((pixels, key))
                 self._bytes += pixels.nbytes
-                if len(group) == BATCH:
-                    yield self._encode(pixels.shape)
+                if len(group) == self._most:
+                    yield self._taken(pixels.shape)
                 elif self._bytes > WAITING:
-                    yield self._encode(max(self._waiting, key=lambda s: len(self._waiting[s]) * math.prod(s)))
+                    yield self._taken(max(self._waiting, key=lambda s: len(self._waiting[s]) * math.prod(s)))
             self._advance(1)
         while self._waiting and not (self._strict and self.bad):
-            yield self._encode(min(self._waiting))
+            yield self._taken(min(self._waiting))
 
-    def _encode(self, shape: tuple[int, ...]) -> Encoded:
+    def _taken(self, shape: tuple[int, ...]) -> tuple[tuple[str, Floats], list[Pixels]]:
         group = self._waiting.pop(shape)
-        pixels = torch.from_numpy(np.stack([image for image, _ in group]))  # (B, H, W, 3)
-        self._bytes -= pixels.nbytes
-        rows = self._encoder.images(pixels.permute(0, 3, 1, 2))
-        return Encoded(aspect_of(shape[1], shape[0]), rows, np.array([key for _, key in group]))
+        self._bytes -= sum(image.nbytes for image, _ in group)
+        return (aspect_of(shape[1], shape[0]), np.array([key for _, key in group])), [image for image, _ in group]

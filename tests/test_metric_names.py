@@ -22,6 +22,8 @@ def nowhere(name: ScorerName) -> bool:
         ("hps@v2.1", "hps", "v2.1"),
         ("hps@v2", "hps", "v2.0"),
         ("hps@v2.0-noaa", "hps", "v2.0-noaa"),
+        ("hps@v2.1-fp16", "hps", "v2.1-fp16"),
+        ("fid@inception-pytorch-fid-tf32", "fid", "inception-pytorch-fid-tf32"),
         ("fid@inception", "fid", "inception-tf1"),
         ("fid@inception-pytorch-fid", "fid", "inception-pytorch-fid"),
         ("fd@dinov2", "fd", "dinov2-vitl14"),

@@ -114,6 +114,7 @@ class CLIPEncoder(OpenCLIPEncoder):
         if rule not in RULES:
             raise InputError(f"{id}: no rule {rule!r} for CLIP's images: choose {', '.join(RULES)}")
         self.config, self._rule = config, RULES[rule]
+        self.on_host = self._rule.prepare is hf  # PIL has to read them there
         words = self._rule.words.format(
             mode=MODES[config.resize_mode], side=config.side, interpolation=config.interpolation
         )
@@ -135,8 +136,7 @@ class CLIPEncoder(OpenCLIPEncoder):
     def _prepare(self, images: Tensor) -> Tensor:
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"expected uint8 (B, 3, H, W), got {images.dtype} {tuple(images.shape)}")
-        on_host = self._rule.prepare is hf  # PIL has to read them there
-        x = self._rule.prepare(images if on_host else images.to(self.device), self.config)
+        x = self._rule.prepare(images, self.config)
         # One memory format, whatever the decoder's: convolutions may round differently in another.
         return x.contiguous()
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from evalsuite.encoders.cache import FeatureCache
 from evalsuite.encoders.protocol import BATCH, Encoder, ImageEncoder
 from evalsuite.errors import InputError
 from evalsuite.images import BadImage, read_rgb
 from evalsuite.metrics.base import Array
+from evalsuite.read_ahead import readers
 from evalsuite.records import Pixels, pixel_sha256
 from evalsuite.samples import Sample
 
@@ -26,8 +27,9 @@ IMAGES_PER_FILE = 32 * BATCH
 """Images between two writes to the cache, about: what an interruption can cost."""
 BATCHES_AHEAD = 2
 """Decoded while the network works: enough to hide a slow file, and no more memory than that."""
-READERS = 8
-"""Threads that decode, where there are as many cores."""
+WAITING = 2**28
+"""Bytes of a batch beyond which none is put together while the network looks at the last."""
+About = TypeVar("About")
 
 
 class CachedFeatures:
@@ -94,9 +96,10 @@ class CachedFeatures:
         step = images_per_pass(self.encoder)
         groups = [list(group) for _, group in groupby(samples, key=_size)]
         batches = [group[start : start + step] for group in groups for start in range(0, len(group), step)]
-        with ThreadPoolExecutor(min(READERS, os.cpu_count() or 1)) as pool:
-            for batch, images in zip(batches, _decoded(batches, pool), strict=True):
-                yield batch, encoded(self.encoder, images)
+        with ThreadPoolExecutor(readers()) as pool:
+            decoded = zip(batches, _decoded(batches, pool), strict=True)
+            for batch, rows in encoded_in_turn(self.encoder, decoded):
+                yield batch, rows
                 self._advance(len(batch))
 
 
@@ -112,8 +115,43 @@ def images_per_pass(encoder: ImageEncoder) -> int:
 
 def encoded(encoder: ImageEncoder, images: Sequence[Pixels]) -> Array:
     """Features (n, d) of images (height, width, 3), all of one size."""
-    pixels = torch.from_numpy(np.stack(images))  # (n, H, W, 3)
-    return encoder.images(pixels.permute(0, 3, 1, 2))
+    return encoder.images(_stacked(images, device_of(encoder)))
+
+
+def encoded_in_turn(
+    encoder: ImageEncoder, batches: Iterable[tuple[About, Sequence[Pixels]]]
+) -> Iterator[tuple[About, Array]]:
+    """Features (n, d) of each batch of images of one size, with what came with it.
+
+    On a GPU the next batches are put together while the network looks at one, and its thread does nothing else.
+    """
+    device = device_of(encoder)
+    if device.type != "cuda":
+        yield from ((about, encoded(encoder, images)) for about, images in batches)
+        return
+    here = torch.cuda.current_device() if device.index is None else device.index  # each thread has its own
+    waiting: deque[tuple[About, Future[Array]]] = deque()
+    with ThreadPoolExecutor(1, initializer=torch.cuda.set_device, initargs=(here,)) as network:
+        for about, images in batches:
+            pixels = _stacked(images, device)
+            waiting.append((about, network.submit(encoder.images, pixels)))
+            while waiting and len(waiting) >= (BATCHES_AHEAD if pixels.nbytes < WAITING else 1):
+                about, rows = waiting.popleft()
+                yield about, rows.result()
+        for about, rows in waiting:
+            yield about, rows.result()
+
+
+def device_of(encoder: ImageEncoder) -> torch.device:
+    """Where an encoder computes; the CPU where it does not say."""
+    return torch.device(getattr(encoder, "device", None) or "cpu")
+
+
+def _stacked(images: Sequence[Pixels], device: torch.device) -> Tensor:
+    """Images of one size as uint8 (n, 3, H, W), where a GPU can fetch them by itself."""
+    pixels = torch.empty((len(images), *images[0].shape), dtype=torch.uint8, pin_memory=device.type == "cuda")
+    np.stack(images, out=pixels.numpy())  # (n, H, W, 3)
+    return pixels.permute(0, 3, 1, 2)
 
 
 def read_image(sample: Sample) -> Pixels:

@@ -57,7 +57,7 @@ def hps_letterbox(images: Tensor, side: int = SIDE, antialias: bool = True) -> T
 
 
 class HPSEncoder(OpenCLIPEncoder):
-    """An Encoder whose cosines are HPS scores. Scores in fp32, TF32 off, at one batch shape.
+    """An Encoder whose cosines are HPS scores. Scores in fp32, TF32 off, unless asked otherwise, at one batch shape.
 
     Args:
         network: makes the network, when it is first needed.
@@ -65,6 +65,7 @@ class HPSEncoder(OpenCLIPEncoder):
         version: which weights they are, ``v2.0`` or ``v2.1``.
         antialias: as in hps_letterbox; part of the id when off.
         device: where to compute.
+        precision: of precision.DTYPES; part of the id when not fp32.
     """
 
     def __init__(
@@ -74,12 +75,14 @@ class HPSEncoder(OpenCLIPEncoder):
         version: str,
         antialias: bool = True,
         device: str | torch.device = "cpu",
+        precision: str = DTYPE,
     ) -> None:
         config = read_config(ARCHITECTURE)
         self.side, self.antialias = int(config["vision_cfg"]["image_size"]), antialias
-        id = version if antialias else f"{version}-noaa"
+        parts = (version, "" if antialias else "noaa", "" if precision == DTYPE else precision)
+        id = "-".join(filter(None, parts))
         smoothing = "antialiased" if antialias else "not antialiased"
-        preprocessing = f"hpsv2 letterbox {self.side} px bicubic {smoothing}, black, {DTYPE}"
+        preprocessing = f"hpsv2 letterbox {self.side} px bicubic {smoothing}, black, {precision}"
         facts = [id, weights_sha256, vocabulary_sha256(), config, preprocessing]
         super().__init__(
             network,
@@ -89,11 +92,12 @@ class HPSEncoder(OpenCLIPEncoder):
             preprocessing=preprocessing,
             fingerprint=digest(facts),
             device=device,
+            precision=precision,
         )
 
     def _prepare(self, images: Tensor) -> Tensor:
         # One memory format, whatever the decoder's: convolutions may round differently in another.
-        return hps_letterbox(images.to(self.device), self.side, self.antialias).contiguous()
+        return hps_letterbox(images, self.side, self.antialias).contiguous()
 
 
 def load(
@@ -102,6 +106,7 @@ def load(
     version: str,
     antialias: bool = True,
     device: str | torch.device = "cpu",
+    precision: str = DTYPE,
 ) -> HPSEncoder:
     """An encoder over a file of weights, which is opened when the first image or text comes.
 
@@ -111,9 +116,10 @@ def load(
         version: which weights they are, ``v2.0`` or ``v2.1``.
         antialias: as in hps_letterbox.
         device: where to compute.
+        precision: as in HPSEncoder.
 
     Raises:
         InputError: on first use: the file is damaged or of another architecture.
     """
     network = partial(build, ARCHITECTURE, path, device=device)
-    return HPSEncoder(network, weights_sha256, version, antialias, device)
+    return HPSEncoder(network, weights_sha256, version, antialias, device, precision)

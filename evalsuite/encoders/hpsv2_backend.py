@@ -54,6 +54,7 @@ class HPSv2Encoder(OpenCLIPEncoder):
     def __init__(self, path: Path, weights_sha256: str, version: str, device: str | torch.device = "cpu") -> None:
         self._package = package()
         self._path = path
+        self.on_host = True  # its transform reads PIL images
         config = self._package.get_model_config(ARCHITECTURE)
         precision = DTYPE if torch.device(device).type == "cpu" else "fp16 autocast"
         release, resizer = (version_of(name).partition("+")[0] for name in (PACKAGE, "torchvision"))

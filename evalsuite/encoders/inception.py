@@ -20,7 +20,7 @@ from evalsuite.errors import InputError
 
 
 class InceptionEncoder:
-    """An ImageEncoder; its rows are not of unit length. Computes in fp32, TF32 off, at one batch shape.
+    """An ImageEncoder; its rows are not of unit length. Computes in fp32, TF32 off unless asked, at one batch shape.
 
     Args:
         weights: a verified safetensors file, or the state itself; looked at when the first image comes.
@@ -28,6 +28,7 @@ class InceptionEncoder:
         rule: how images are resized, one of resize.RULES.
         device: where to compute.
         folded: faster, with batch norms in the convolutions and channels last; equal to the plain form to 1e-5.
+        precision: fp32 or tf32, of which the second is part of the id.
 
     Raises:
         InputError: no such rule.
@@ -42,14 +43,17 @@ class InceptionEncoder:
         rule: str,
         device: str | torch.device = "cpu",
         folded: bool = True,
+        precision: str = DTYPE,
     ) -> None:
         if rule not in RULES:
             raise InputError(f"no resize rule {rule!r} for inception: take one of {', '.join(RULES)}")
         self.device, self.folded, self._weights = torch.device(device), folded, weights
+        self.precision = precision
         self.batch = batch_of(self.device)
-        self.id, self._prepare = f"inception-{rule}", RULES[rule].function
-        self.preprocessing = f"{RULES[rule].words}, {DTYPE}"
-        self.fingerprint = digest([self.id, weights_sha256, self.preprocessing, DTYPE, folded])
+        self.id = f"inception-{rule}" if precision == DTYPE else f"inception-{rule}-{precision}"
+        self._prepare = RULES[rule].function
+        self.preprocessing = f"{RULES[rule].words}, {precision}"
+        self.fingerprint = digest([self.id, weights_sha256, self.preprocessing, precision, folded])
 
     @cached_property
     def network(self) -> InceptionV3:
@@ -77,19 +81,19 @@ class InceptionEncoder:
         network = self.network  # made before inference mode, whose tensors are of no use outside it
 
         def forward(pixels: Tensor) -> Tensor:
-            x = self._prepare(pixels.contiguous())  # one memory format: kernels may round differently in another
+            x = self._prepare(pixels)
             features: Tensor = network(x.contiguous(memory_format=self._layout))
             return features  # (batch, 2048)
 
-        with torch.inference_mode(), exact(self.device):
-            rows = in_fixed_batches(forward, images.to(self.device), self.batch).cpu().numpy()
+        with torch.inference_mode(), exact(self.device, self.precision):
+            rows = in_fixed_batches(forward, images, self.batch, self.device).cpu().numpy()
         return require_finite(rows, self.id)
 
 
-def load(path: Path, weights_sha256: str, rule: str, device: str = "cpu") -> InceptionEncoder:
+def load(path: Path, weights_sha256: str, rule: str, device: str = "cpu", precision: str = DTYPE) -> InceptionEncoder:
     """The encoder over a verified safetensors file, which is read when the first image comes.
 
     Raises:
         InputError: no such rule; from images(), weights of another architecture.
     """
-    return InceptionEncoder(path, weights_sha256, rule, device)
+    return InceptionEncoder(path, weights_sha256, rule, device, precision=precision)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache, cached_property
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from open_clip.tokenizer import default_bpe
 from torch import Tensor
 
 from evalsuite.encoders.assign import Network
 from evalsuite.encoders.bundle import sha256
-from evalsuite.encoders.precision import batch_of, exact, texts_of
+from evalsuite.encoders.precision import DTYPE, DTYPES, batch_of, exact, texts_of
+from evalsuite.encoders.upload import passes
 from evalsuite.errors import InputError
 
 
@@ -32,9 +34,12 @@ class OpenCLIPEncoder(ABC):
         fingerprint: over all that can change a feature but the device.
         device: where to compute.
         batch: images, and texts, in every forward pass; None means what suits the device.
+        precision: of precision.DTYPES; the norm of a feature is always taken in fp32.
     """
 
     id: str
+    on_host = False
+    """Whether images are prepared on the CPU, whatever the device."""
 
     def __init__(
         self,
@@ -47,8 +52,9 @@ class OpenCLIPEncoder(ABC):
         fingerprint: str,
         device: str | torch.device = "cpu",
         batch: int | None = None,
+        precision: str = DTYPE,
     ) -> None:
-        self.device = torch.device(device)
+        self.device, self.precision = torch.device(device), precision
         self.batch = batch or batch_of(self.device)
         self.text_batch = batch or texts_of(self.device)
         self.tokenizer = tokenizer
@@ -58,16 +64,16 @@ class OpenCLIPEncoder(ABC):
     @cached_property
     def model(self) -> Network:
         """The network, on the device, in evaluation mode; made on first use."""
-        return self._network().to(self.device, torch.float32).eval().requires_grad_(False)
+        return self._network().to(self.device, DTYPES[self.precision]).eval().requires_grad_(False)
 
     def images(self, images: Tensor) -> np.ndarray:
         """Features of uint8 images (B, 3, H, W): (B, width) float32 rows of unit length."""
-        return self._run(self._encode_images, images, self.batch)
+        return self._run(self._encode_images, images, self.batch, torch.device("cpu") if self.on_host else self.device)
 
     def texts(self, texts: Sequence[str]) -> np.ndarray:
         """Features of texts: (n, width) float32 rows of unit length; a text that comes twice is read once."""
         place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        rows = self._run(self._encode_tokens, self.tokenizer(list(place)), self.text_batch)
+        rows = self._run(self._encode_tokens, self.tokenizer(list(place)), self.text_batch, self.device)
         return rows[[place[text] for text in texts]]
 
     def truncated(self, text: str) -> bool:
@@ -80,25 +86,27 @@ class OpenCLIPEncoder(ABC):
 
     def _precision(self) -> AbstractContextManager[None]:
         """The arithmetic of a forward pass."""
-        return exact(self.device)
+        return exact(self.device, self.precision)
 
     def _encode_images(self, images: Tensor) -> Tensor:
-        features: Tensor = self.model.encode_image(self._prepare(images).to(self.device), normalize=True)
-        return features  # (batch, width)
+        x = self._prepare(images).to(self.device, DTYPES[self.precision])
+        return F.normalize(self.model.encode_image(x).float(), dim=-1)  # (batch, width)
 
     def _encode_tokens(self, tokens: Tensor) -> Tensor:
-        features: Tensor = self.model.encode_text(tokens.to(self.device), normalize=True)
-        return features  # (batch, width)
+        return F.normalize(self.model.encode_text(tokens).float(), dim=-1)  # (batch, width)
 
-    def _run(self, forward: Callable[[Tensor], Tensor], rows: Tensor, size: int) -> np.ndarray:
+    def _run(self, forward: Callable[[Tensor], Tensor], rows: Tensor, size: int, device: torch.device) -> np.ndarray:
         if not len(rows):
             return np.empty((0, self.width), np.float32)
         with torch.inference_mode(), self._precision():
             # Every pass has the same shape, so that a row's result never depends on how many neighbours it has.
-            features = torch.cat([forward(batch)[:n] for batch, n in _padded(rows, size)])
-        found = features.float().cpu().numpy()
+            features = torch.cat([forward(batch)[:n] for batch, n in passes(rows, size, device)])
+        found = features.cpu().numpy()
         if not np.isfinite(found).all():
-            raise InputError(f"{self.id}: features that are not finite: its weights are damaged, fetch them again")
+            remedy = "its weights are damaged, fetch them again"
+            if DTYPES[self.precision].itemsize < 4:
+                remedy = f"too large for {self.precision}, or its weights are damaged: score in {DTYPE}"
+            raise InputError(f"{self.id}: features that are not finite: {remedy}")
         return found
 
 
@@ -106,14 +114,6 @@ class OpenCLIPEncoder(ABC):
 def vocabulary_sha256() -> str:
     """Hex SHA-256 of the merges file of open_clip's own tokenizer."""
     return sha256(Path(default_bpe()).read_bytes())
-
-
-def _padded(rows: Tensor, size: int) -> Iterator[tuple[Tensor, int]]:
-    """Batches of ``size`` rows, the last one filled up with its last row, and how many of each count."""
-    for batch in torch.split(rows, size):
-        filling = batch[-1:].expand(size - len(batch), *batch.shape[1:])
-        # One memory format, which torch.cat else takes from its parts: kernels may round differently in another.
-        yield torch.cat([batch, filling]).contiguous(), len(batch)
 
 
 def _length(tokenizer: Any, text: str) -> int:

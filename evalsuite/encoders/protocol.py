@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evalsuite.encoders.upload import passes
+
 BATCH = 8
 """Rows of every forward pass. Kernels may round differently at another shape, so there is only this one."""
 
@@ -39,21 +41,18 @@ class Encoder(ImageEncoder, Protocol):
         """Whether the text is longer than the encoder reads."""
 
 
-def in_fixed_batches(forward: Callable[[Tensor], Tensor], rows: Tensor, batch: int = BATCH) -> Tensor:
+def in_fixed_batches(
+    forward: Callable[[Tensor], Tensor], rows: Tensor, batch: int = BATCH, device: torch.device | None = None
+) -> Tensor:
     """Run ``forward`` on ``batch`` rows at a time, the last batch padded with its last row and cut afterwards.
-
-    Every pass has the same shape and memory format, so that a row's result never depends on how many neighbours it has.
 
     Args:
         forward: maps (batch, ...) to (batch, d).
         rows: (n, ...) with n >= 1.
         batch: rows of every pass.
+        device: where ``forward`` wants them; None means where they are.
 
     Returns:
         (n, d)
     """
-    results = []
-    for part in torch.split(rows, batch):
-        padding = part[-1:].expand(batch - len(part), *part.shape[1:])
-        results.append(forward(torch.cat([part, padding]).contiguous())[: len(part)])
-    return torch.cat(results)
+    return torch.cat([forward(part)[:n] for part, n in passes(rows, batch, device or rows.device)])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from evalsuite.encoders.upload import placed
+
 SIDE = 299
 """Pixels of the side of Inception's input."""
+PRODUCT = 2**26
+"""Numbers of images that are in float64 at once."""
 
 
 class Rule(NamedTuple):
@@ -58,7 +63,12 @@ def antialias(images: Tensor) -> Tensor:
 
 
 def clean(images: Tensor) -> Tensor:
-    """PIL's bicubic on floats, clipped but not rounded: the rule of clean-fid (arXiv:2104.11222)."""
+    """PIL's bicubic on floats, clipped but not rounded: the rule of clean-fid (arXiv:2104.11222).
+
+    On a GPU PIL's sums are taken there, in another order: see `bicubic`.
+    """
+    if images.device.type != "cpu":
+        return bicubic(images).clamp_(0, 255).sub_(128).div_(128)
     planes = images.flatten(0, 1).cpu().numpy()
     resized = np.empty((len(planes), SIDE, SIDE), np.float32)
 
@@ -71,6 +81,27 @@ def clean(images: Tensor) -> Tensor:
         list(threads.map(fill, range(len(planes))))
     x = torch.from_numpy(resized).clamp_(0, 255).sub_(128).div_(128)
     return x.view(len(images), 3, SIDE, SIDE).to(images.device)
+
+
+def bicubic(images: Tensor) -> Tensor:
+    """PIL's bicubic on floats as two products of matrices, columns first: at most the last bit of a value differs.
+
+    PIL sums in float64 and keeps float32 after each axis; so does this.
+
+    Args:
+        images: uint8 (B, 3, H, W).
+
+    Returns:
+        float32 (B, 3, SIDE, SIDE), not clipped.
+    """
+    height, width = images.shape[-2:]
+    rows, columns = (placed(_cubic_weights(size), images.device) for size in (height, width))  # (SIDE, H), (SIDE, W)
+    resized = []
+    for part in torch.split(images, max(1, PRODUCT // (3 * height * width))):
+        x = part.double() @ columns.T if width != SIDE else part.double()  # (b, 3, H, SIDE)
+        x = x.float().double()
+        resized.append((rows @ x if height != SIDE else x).float())
+    return torch.cat(resized)
 
 
 def pytorch_fid(images: Tensor) -> Tensor:
@@ -97,9 +128,23 @@ def require_pixels(images: Tensor) -> None:
         raise ValueError(f"expected uint8 (B, 3, H, W), got {images.dtype} {tuple(images.shape)}")
 
 
+@lru_cache(maxsize=16)
+def _cubic_weights(size: int) -> Tensor:
+    """What each of ``size`` pixels adds to each of SIDE by PIL's bicubic, a = -1/2: (SIDE, size), float64."""
+    scale = size / SIDE
+    stretch = max(scale, 1.0)  # the kernel widens on the way down
+    centre = (np.arange(SIDE) + 0.5)[:, None] * scale
+    low, high = (np.trunc(centre + side * 2 * stretch + 0.5).clip(0, size) for side in (-1, 1))
+    place = np.arange(size)[None]
+    x = np.abs((place - centre + 0.5) / stretch)
+    near, far = (1.5 * x - 2.5) * x * x + 1, ((x - 5) * x + 8) * x * -0.5 + 2
+    weights = np.where(x < 1, near, np.where(x < 2, far, 0.0)) * ((low <= place) & (place < high))
+    return torch.from_numpy(weights / weights.sum(axis=1, keepdims=True))
+
+
 def _taps(size: int, device: torch.device) -> Taps:
     # In float32, as TensorFlow computed it: the nearest neighbours of some positions depend on it.
-    scale = torch.tensor(size / SIDE, dtype=torch.float32, device=device)
+    scale = torch.full((), size / SIDE, dtype=torch.float32, device=device)
     position = torch.arange(SIDE, dtype=torch.float32, device=device) * scale
     low = position.long()
     return Taps(low, (low + 1).clamp_max(size - 1), (position - low.float())[:, None])

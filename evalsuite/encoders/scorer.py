@@ -9,7 +9,7 @@ from evalsuite.encoders.preference import PreferenceHead
 from evalsuite.encoders.protocol import ImageEncoder
 from evalsuite.errors import InputError
 from evalsuite.reference import Reference
-from evalsuite.scorers import ScorerName, scorer_name
+from evalsuite.scorers import FP32, ScorerName, scorer_name
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,12 @@ def load_encoder(name: ScorerName | str, device: str = "cpu", given: Iterable[st
     """A network by name; published ones are built only when they first see an image or a text.
 
     Raises:
-        InputError: unknown, its weights are not here (says the command that fetches them), or altered.
+        InputError: unknown, not for this device, its weights are not here (says the command that fetches them), or
+            altered.
     """
     name = scorer_name(name) if isinstance(name, str) else name
+    if name.precision != FP32 and not device.startswith("cuda"):
+        raise InputError(f"{name.id} computes in {name.precision}, on a GPU only: use --device cuda, or {name.plain}")
     if name.kind == "scenes":
         from evalsuite.encoders import scenes
 
@@ -81,11 +84,11 @@ def load_encoder(name: ScorerName | str, device: str = "cpu", given: Iterable[st
             return hpsv2_backend.load(path, known.source_sha256, name.network, device)
         from evalsuite.encoders import hps
 
-        return hps.load(path, known.source_sha256, name.network, name.rule != "noaa", device)
+        return hps.load(path, known.source_sha256, name.network, name.rule != "noaa", device, name.precision)
     if name.kind == "inception":
         from evalsuite.encoders import inception
 
-        return inception.load(path, known.source_sha256, name.rule, device)
+        return inception.load(path, known.source_sha256, name.rule, device, name.precision)
     from evalsuite.encoders import dinov2
 
     return dinov2.load(path, known.source_sha256, name.rule, device)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evalsuite.metrics.families import FAMILIES
-from evalsuite.scorers import SCENES, ScorerName, scorer_name
+from evalsuite.metrics.network_words import network_words
+from evalsuite.scorers import FP32, SCENES, ScorerName, scorer_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,36 +38,6 @@ class MetricCard:
 
 MEAN_INTERVAL = "95 % Student t of the mean, robust to dependence between images of one prompt or its edits"
 RATIO_INTERVAL = "95 % Student t of a ratio of sums by the delta method, clustered by prompt"
-BUNDLED = (
-    "the bundled scorer, trained on captioned emoji scenes; it sees colours, numbers and layout, hardly tells names "
-    "apart yet, and says little about other pictures"
-)
-
-RULES = {
-    "hf": "the shortest side scaled to the network's, the centre cut out (PIL bicubic)",
-    "ip2p": "squeezed to the network's square (bicubic, not antialiased)",
-    "letterbox": "the longest side scaled to the network's, the rest grey (bicubic, antialiased)",
-    "tf1": "bilinear as in TensorFlow 1, not antialiased",
-    "antialias": "bilinear, antialiased, as torchmetrics does by default",
-    "clean": "bicubic in float by PIL, as clean-fid does",
-    "pytorch-fid": "bilinear, not antialiased, to [-1, 1], as pytorch-fid does",
-    "noaa": "bicubic, not antialiased, as torchvision before 0.17",
-    "hpsv2": "by the package hpsv2 itself",
-}
-"""How images are brought to a network's size, by rule."""
-
-
-def network_words(scorer: ScorerName) -> str:
-    """What looks at the images, for a sentence."""
-    if scorer.kind == "scenes":
-        return BUNDLED
-    name = {
-        "hps": f"the network of HPS {scorer.network} (open_clip ViT-H-14), images letterboxed as hpsv2 does",
-        "clip": f"CLIP {scorer.network}",
-        "inception": "Inception-v3 of the TensorFlow FID",
-        "dinov2": "DINOv2 ViT-L/14, images resized by PIL bicubic",
-    }[scorer.kind]
-    return f"{name}; images resized: {RULES[scorer.rule]}" if scorer.rule else name
 
 
 def hps(scorer: ScorerName) -> MetricCard:
@@ -76,13 +47,14 @@ def hps(scorer: ScorerName) -> MetricCard:
         "synthetic preferences (a real render over a degraded or wrong one), over"
     )
     bundled = scorer.kind == "scenes"
+    how = "in fp32 and " if scorer.precision == FP32 else ""  # others are named with the network
     return MetricCard(
         name=f"hps@{scorer.id}",
         title="Preference score",
         meaning=(
             f"{head} {network_words(scorer)}. Not the published HPS."
             if bundled
-            else f"100 x cosine of image and prompt, in fp32 and without logit scale, under {network_words(scorer)}."
+            else f"100 x cosine of image and prompt, {how}without logit scale, under {network_words(scorer)}."
         ),
         range="-100 to 100",
         unit="100 x cosine",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from evalsuite.encoders import features
 from evalsuite.encoders.cache import FeatureCache
-from evalsuite.encoders.features import CachedFeatures, read_image
+from evalsuite.encoders.features import CachedFeatures, encoded_in_turn, read_image
 from evalsuite.errors import Incomplete, InputError
 from evalsuite.records import pixel_sha256
 from evalsuite.samples import Sample
@@ -173,3 +175,47 @@ def test_files_that_are_not_the_recorded_image_are_refused(tmp_path: Path):
     one.file.unlink()
     with pytest.raises(InputError, match="cannot be read"):
         read_image(one)
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way of a GPU, with a network on the CPU."""
+    stacked = features._stacked
+    monkeypatch.setattr(features, "_stacked", lambda images, device: stacked(images, torch.device("cpu")))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+
+
+class Threaded(Counting):
+    """Says that it is on a GPU, and where it was called."""
+
+    device = "cuda"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[int] = set()
+
+    def images(self, images: torch.Tensor) -> np.ndarray:
+        self.threads.add(threading.get_ident())
+        if self.seen > 8:
+            raise InputError("damaged")
+        return super().images(images)
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+@pytest.mark.parametrize("waiting", [features.WAITING, 1])
+def test_a_thread_of_its_own_feeds_a_gpu_in_order(waiting: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(features, "WAITING", waiting)
+    encoder, images = Threaded(), [np.full((4, 4, 3), value, np.uint8) for value in range(8)]
+    found = list(encoded_in_turn(encoder, ((value, [image]) for value, image in enumerate(images))))
+    assert [about for about, _ in found] == list(range(8))
+    assert [rows[0, 0] for _, rows in found] == list(range(8))
+    assert len(encoder.threads) == 1
+    assert threading.get_ident() not in encoder.threads
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_what_fails_on_a_gpu_fails_where_it_is_asked():
+    batches = ((None, [np.zeros((4, 4, 3), np.uint8)] * 4) for _ in range(9))
+    with pytest.raises(InputError, match="damaged"):
+        list(encoded_in_turn(Threaded(), batches))

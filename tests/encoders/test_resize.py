@@ -9,7 +9,7 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 from torchvision.transforms import ToTensor
 from torchvision.transforms.v2 import functional as tv
 
-from evalsuite.encoders.resize import RULES, SIDE
+from evalsuite.encoders.resize import RULES, SIDE, bicubic
 
 SIZES = [(299, 299), (64, 64), (256, 256), (432, 768), (1, 500), (300, 298)]
 
@@ -83,3 +83,17 @@ def test_tf1_reads_the_upper_left_where_others_read_the_middle():
     assert RULES["tf1"].function(ramp)[0, 0, 0, 2].item() * 128 + 128 == pytest.approx(2 * 2 * 128 / SIDE, abs=1e-4)
     middle = (2.5 * 128 / SIDE - 0.5) * 2  # of output pixel 2, in values of the ramp
     assert RULES["antialias"].function(ramp)[0, 0, 0, 2].item() * 128 + 128 == pytest.approx(middle, abs=1e-3)
+
+
+@pytest.mark.parametrize(("height", "width"), [*SIZES, (1024, 1000), (33, 700), (2, 1)])
+def test_bicubic_by_matrices_is_that_of_pil_to_the_last_bit(height: int, width: int):
+    images = pixels(height, width)
+    found = bicubic(images).clamp_(0, 255)
+    torch.testing.assert_close(found, as_clean_fid(images) * 128 + 128, rtol=0, atol=2**-15)  # of 255: two bits
+
+
+def test_bicubic_does_not_depend_on_how_many_images_share_a_product(monkeypatch: pytest.MonkeyPatch):
+    images = pixels(40, 60)
+    whole = bicubic(images)
+    monkeypatch.setattr("evalsuite.encoders.resize.PRODUCT", 1)
+    torch.testing.assert_close(bicubic(images), whole, rtol=0, atol=2**-15)

@@ -62,6 +62,14 @@ def test_weights_that_are_not_here_are_told_in_one_line_with_the_remedy(name: st
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["v2.1-fp16", "inception-clean-tf32"])
+def test_a_precision_of_gpus_is_refused_on_a_cpu(name: str):
+    scorer = scorer_name(name)
+    assert (scorer.plain, scorer.precision) == tuple(name.rsplit("-", 1))
+    with pytest.raises(InputError, match=f"use --device cuda, or {scorer.plain}$"):
+        load_encoder(name)
+
+
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine without any weights."""
