@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,64 +29,27 @@ class UNetConfig:
     head_width: int = 32
     text_width: int = 256
     embedding: int = 256  # width of the time and text condition
-    coordinates: bool = False  # two input channels say where a place is (arXiv:1807.03247); else the zero borders do
 
 
 PRESETS: Mapping[str, UNetConfig] = MappingProxyType(
     {
-        "small": UNetConfig(widths=(96, 96, 96), text_width=192, embedding=192, coordinates=True),
-        "twin": UNetConfig(stem=1, widths=(64, 64, 64), text_width=128, embedding=192, coordinates=True),
-        "medium": UNetConfig(stem=1, coordinates=True),
-        "base": UNetConfig(stem=1, widths=(160, 160, 224), coordinates=True),
+        "small": UNetConfig(widths=(96, 96, 96), text_width=192, embedding=192),
+        "twin": UNetConfig(stem=1, widths=(64, 64, 64), text_width=128, embedding=192),
+        "medium": UNetConfig(stem=1),
+        "base": UNetConfig(stem=1, widths=(160, 160, 224)),
     }
 )
-
-
-Border = Literal["zeros", "replicate"]
-
-
-def with_coordinates(x: Tensor) -> Tensor:
-    """Put the row and the column, each in (-1, 1), behind the channels of x (B, C, h, w): (B, C + 2, h, w)."""
-    row, column = ((2 * torch.arange(n, device=x.device) + 1) / n - 1 for n in x.shape[-2:])  # (h,), (w,)
-    grid = torch.stack(torch.meshgrid(row, column, indexing="ij")).to(x.dtype)  # (2, h, w)
-    return torch.cat([x, grid.expand(len(x), -1, -1, -1)], dim=1)  # (B, C + 2, h, w)
-
-
-def border_of(config: UNetConfig) -> Border:
-    """What convolutions see beyond the edge: nothing that tells where they are, once the input does."""
-    return "replicate" if config.coordinates else "zeros"
-
-
-def replicated(x: Tensor) -> Tensor:
-    """Put the outermost places of x (B, C, h, w) around it once more: (B, C, h + 2, w + 2).
-
-    As `F.pad` with "replicate", whose gradient does not compile where channels are last (torch 2.14).
-    """
-    x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)  # (B, C, h + 2, w)
-    return torch.cat([x[..., :1], x, x[..., -1:]], dim=3)  # (B, C, h + 2, w + 2)
-
-
-class Conv3(nn.Conv2d):
-    """A 3 x 3 convolution that keeps the sides, or halves them rounding up."""
-
-    def __init__(self, channels: int, width: int, border: Border, stride: int = 1):
-        super().__init__(channels, width, 3, stride, padding=int(border == "zeros"))
-        self.border = border
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, h, w) to (B, D, h, w)."""
-        return super().forward(x if self.border == "zeros" else replicated(x))
 
 
 class ResidualBlock(nn.Module):
     """Two convolutions; the condition scales and shifts what stands between them."""
 
-    def __init__(self, channels: int, width: int, embedding: int, border: Border = "zeros"):
+    def __init__(self, channels: int, width: int, embedding: int):
         super().__init__()
         self.norm1, self.norm2 = group_norm(channels), group_norm(width)
-        self.conv1 = Conv3(channels, width, border)
+        self.conv1 = nn.Conv2d(channels, width, 3, padding=1)
         self.condition = nn.Linear(embedding, 2 * width)
-        self.conv2 = zeroed(Conv3(width, width, border))
+        self.conv2 = zeroed(nn.Conv2d(width, width, 3, padding=1))
         self.skip = nn.Identity() if channels == width else nn.Conv2d(channels, width, 1)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
@@ -125,7 +87,7 @@ class Stage(nn.Module):
 
     def __init__(self, config: UNetConfig, channels: int, width: int, attention: bool):
         super().__init__()
-        self.block = ResidualBlock(channels, width, config.embedding, border_of(config))
+        self.block = ResidualBlock(channels, width, config.embedding)
         self.attention = AttentionBlock(width, config.head_width, config.text_width) if attention else None
 
     def forward(self, x: Tensor, embedding: Tensor, tokens: Tensor) -> Tensor:
@@ -143,11 +105,10 @@ class UNet(nn.Module):
         if len(config.widths) != len(config.attention):
             raise ValueError(f"{len(config.widths)} widths but {len(config.attention)} attention flags")
         widths, values = config.widths, config.latent_channels * config.stem**2
-        border, halvings = border_of(config), 0 if config.coordinates else len(widths) - 1
-        self.stride = config.stem * 2**halvings  # latents; sides are zero-padded to it
+        self.stride = config.stem * 2 ** (len(widths) - 1)  # latents; sides are padded to it
         self.time = TimeEmbedding(config.embedding)
         self.pooled = nn.Linear(config.text_width, config.embedding)
-        self.stem = Conv3(values + 2 * config.coordinates, widths[0], border)
+        self.stem = nn.Conv2d(values, widths[0], 3, padding=1)
         self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
         self.up, self.grow = nn.ModuleList(), nn.ModuleList()
         skips, channels = [widths[0]], widths[0]
@@ -157,7 +118,7 @@ class UNet(nn.Module):
                 channels = width
                 skips.append(channels)
             if level < len(widths) - 1:
-                self.shrink.append(Conv3(channels, channels, border, stride=2))
+                self.shrink.append(nn.Conv2d(channels, channels, 3, stride=2, padding=1))
                 skips.append(channels)
         self.middle = nn.ModuleList(Stage(config, channels, channels, last) for last in (True, False))
         for level, (width, attention) in reversed(list(enumerate(zip(widths, config.attention, strict=True)))):
@@ -165,9 +126,9 @@ class UNet(nn.Module):
                 self.up.append(Stage(config, channels + skips.pop(), width, attention))
                 channels = width
             if level:
-                self.grow.append(Conv3(channels, channels, border))
+                self.grow.append(nn.Conv2d(channels, channels, 3, padding=1))
         self.norm = group_norm(channels)
-        self.head = zeroed(Conv3(channels, values, border))
+        self.head = zeroed(nn.Conv2d(channels, values, 3, padding=1))
 
     def forward(self, x: Tensor, t: Tensor, tokens: Tensor, pooled: Tensor) -> Tensor:
         """Predict the velocity e - x0 at x = (1 - t) x0 + t e.
@@ -183,15 +144,14 @@ class UNet(nn.Module):
         """
         config, (height, width) = self.config, x.shape[-2:]
         embedding = F.silu(self.time(t) + self.pooled(pooled))  # (B, E)
-        y = F.pixel_unshuffle(pad_to_multiple(x, self.stride), config.stem)  # (B, C * stem**2, h', w')
-        y = self.stem(with_coordinates(y) if config.coordinates else y)  # (B, D, h', w')
+        y = self.stem(F.pixel_unshuffle(pad_to_multiple(x, self.stride), config.stem))  # (B, D, h', w')
         skips = [y]
         for index, stage in enumerate(self.down, start=1):
             y = stage(y, embedding, tokens)
             skips.append(y)
             level, last = divmod(index, config.blocks)
             if not last and level <= len(self.shrink):
-                y = self.shrink[level - 1](y)  # half the sides, rounded up
+                y = self.shrink[level - 1](y)  # half the sides
                 skips.append(y)
         for stage in self.middle:
             y = stage(y, embedding, tokens)
@@ -199,6 +159,6 @@ class UNet(nn.Module):
             y = stage(torch.cat([y, skips.pop()], dim=1), embedding, tokens)
             level, last = divmod(index, config.blocks + 1)
             if not last and level <= len(self.grow):
-                y = self.grow[level - 1](F.interpolate(y, skips[-1].shape[-2:], mode="nearest"))  # the level's sides
+                y = self.grow[level - 1](F.interpolate(y, scale_factor=2.0, mode="nearest"))  # twice the sides
         y = self.head(F.silu(self.norm(y)))  # (B, C * stem**2, h', w')
         return F.pixel_shuffle(y, config.stem)[..., :height, :width]  # (B, C, h, w)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones import dit, unet
+from backbones.bundled import load_parts
 from backbones.text import TextConfig, TextEncoder, Tokenizer
 from backbones.training.fit import fit
 from backbones.training.generator import Generator, publish_generator
@@ -66,7 +67,12 @@ def held_out_loss(model: nn.Module, supply: Supply, batches: int) -> float:
 def train(args: argparse.Namespace, tokenizer: Tokenizer) -> Generator:
     """Run the recipe (or what is left of it) and return the averaged weights."""
     torch.manual_seed(args.seed)
-    model = fresh(args.kind, args.preset, len(tokenizer)).to(args.device).to(memory_format=torch.channels_last)
+    model = fresh(args.kind, args.preset, len(tokenizer))
+    if args.start is not None:
+        parts = load_parts(args.kind, args.start)
+        model.load_state_dict(Generator(parts.denoiser, parts.text).state_dict())
+        args.start = parts.card["sha256"]  # which the new card names
+    model.to(args.device).to(memory_format=torch.channels_last)
 
     def loss(x0: Tensor, ids: Tensor) -> Tensor:
         e, t = torch.randn_like(x0), torch.randn(len(x0), device=args.device).sigmoid()
@@ -81,6 +87,7 @@ def main() -> None:
     parser.add_argument("kind", choices=("dit", "unet"))
     parser.add_argument("--pool", type=Path, required=True, help="folder of backbones.training.pool")
     parser.add_argument("--preset", default="medium", help="one of the backbone's PRESETS")
+    parser.add_argument("--start", type=Path, help="folder of weights of this kind to start from; default: none")
     parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--compile", action="store_true", help="compile each block (pays on a GPU)")
     recipe_options(parser, steps=10_000, batch=512, lr=1e-3)

@@ -6,13 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
 
 from backbones import dit, unet
 from backbones.dit import DiT, DiTConfig
-from backbones.unet import UNet, UNetConfig, replicated, with_coordinates
+from backbones.unet import UNet, UNetConfig
 
 Build = Callable[[], nn.Module]
 Wake = Callable[[nn.Module], None]
@@ -24,9 +23,7 @@ BUILD: Mapping[str, Build] = {
     "dit, linear attention": lambda: DiT(replace(DIT, attention="linear")),
     "unet": lambda: UNet(UNET),
     "unet, no stem, two blocks": lambda: UNet(replace(UNET, stem=1, blocks=2)),
-    "unet, coordinates": lambda: UNet(replace(UNET, stem=1, coordinates=True)),
 }
-PADDED = {name: build for name, build in BUILD.items() if "coordinates" not in name}
 every = pytest.mark.parametrize("build", BUILD.values(), ids=BUILD.keys())
 
 
@@ -55,7 +52,7 @@ def test_any_aspect_ratio_works(build: Build, wake: Wake, height: int, width: in
     assert velocity.std() > 0
 
 
-@pytest.mark.parametrize("build", PADDED.values(), ids=PADDED.keys())
+@every
 def test_odd_latents_equal_the_crop_of_the_zero_padded_ones(build: Build, wake: Wake):
     net = build()
     wake(net)
@@ -63,28 +60,6 @@ def test_odd_latents_equal_the_crop_of_the_zero_padded_ones(build: Build, wake: 
     whole = torch.zeros(1, 4, 16, 16)
     whole[..., :14, :13] = x
     assert torch.equal(net(x, *rest), net(whole, *rest)[..., :14, :13])
-
-
-def test_coordinates_are_centred_and_end_half_a_place_before_the_edge():
-    rows, columns = with_coordinates(torch.zeros(1, 3, 2, 4))[0, 3:]
-    assert_close(rows, torch.tensor([[-0.5] * 4, [0.5] * 4]), atol=1e-7, rtol=0)
-    assert_close(columns, torch.tensor([[-0.75, -0.25, 0.25, 0.75]] * 2), atol=1e-7, rtol=0)
-
-
-def test_the_border_is_replicated_as_torch_replicates_it():
-    x = torch.randn(2, 3, 4, 1).to(memory_format=torch.channels_last)
-    assert torch.equal(replicated(x), functional.pad(x, (1, 1, 1, 1), mode="replicate"))
-
-
-def test_without_its_coordinates_a_flat_picture_stays_flat(wake: Wake):
-    """Borders are replicated: nothing but the two channels tells a place from another."""
-    net = UNet(replace(UNET, stem=1, coordinates=True))
-    wake(net)
-    x, t, tokens, pooled = torch.ones(1, 4, 13, 22), *inputs(1)[1:]
-    assert net(x, t, tokens, pooled).std(dim=(2, 3)).min() > 1e-3
-    with torch.no_grad():
-        net.stem.weight[:, 4:] = 0
-    assert net(x, t, tokens, pooled).std(dim=(2, 3)).max() < 1e-5
 
 
 @every
@@ -164,7 +139,7 @@ def gigaflops(net: nn.Module) -> float:
     return counter.get_total_flops() / 1e9
 
 
-@pytest.mark.parametrize("preset", ["small", "medium", "base"])
+@pytest.mark.parametrize("preset", ["small", "twin", "medium", "base"])
 def test_the_two_backbones_are_twins_in_parameters_and_in_arithmetic(preset: str):
     with torch.device("meta"):
         transformer, convolutional = DiT(dit.PRESETS[preset]), UNet(unet.PRESETS[preset])

@@ -77,7 +77,7 @@ def check(train: Callable[[argparse.Namespace], nn.Module], tmp_path: Path, monk
 def test_a_killed_generator_ends_with_the_weights_of_one_that_ran_through(kind, tmp_path, monkeypatch):
     turbo.pool(tmp_path / "pool")
     words = Tokenizer(turbo.WORDS)
-    check(lambda args: train_generator.train(args, words), tmp_path, monkeypatch, kind=kind, preset="tiny")
+    check(lambda args: train_generator.train(args, words), tmp_path, monkeypatch, kind=kind, preset="tiny", start=None)
 
 
 def test_a_killed_distillation_ends_with_the_weights_of_one_that_ran_through(tmp_path, monkeypatch):

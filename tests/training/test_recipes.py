@@ -1,11 +1,13 @@
 """The recipes end to end, at a size that takes seconds: their files must load as the bundled ones do."""
 
 import argparse
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 from backbones import bundled, dit, unet
 from backbones.cards import publish
@@ -64,7 +66,7 @@ def test_a_generator_trains_stops_goes_on_and_loads_as_a_bundled_model(kind, poo
     (tmp_path / "pool").mkdir()
     (tmp_path / "pool" / "train").symlink_to(pool)
     words = Tokenizer(["a", "cat"])
-    args = options(tmp_path, kind=kind, preset="tiny", pool=tmp_path / "pool", warmup=1, compile=False)
+    args = options(tmp_path, kind=kind, preset="tiny", pool=tmp_path / "pool", warmup=1, compile=False, start=None)
     whole = train_generator.train(args, words)
     (tmp_path / "state.pt").unlink()
     train_generator.train(argparse.Namespace(**{**vars(args), "steps": 1}), words)
@@ -77,3 +79,9 @@ def test_a_generator_trains_stops_goes_on_and_loads_as_a_bundled_model(kind, poo
     x, condition = torch.randn(2, 4, 26, 40), model.encode(["a cat", ""])
     assert model.velocity(x, torch.tensor([0.2, 0.8]), condition).shape == x.shape
     assert model.decode(x).shape == (2, 3, 208, 320)
+
+    (tmp_path / "more").mkdir()
+    more = argparse.Namespace(**{**vars(args), "out": tmp_path / "more", "start": tmp_path, "lr": 0.0})
+    again = train_generator.train(more, words)
+    assert_close(again.denoiser.state_dict(), model.denoiser.state_dict(), atol=0, rtol=0)
+    assert more.start == json.loads((tmp_path / f"{kind}.json").read_text())["sha256"]
