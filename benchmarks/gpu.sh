@@ -21,7 +21,7 @@ if [ -n "$QUICK" ]; then
     FID="--images 8 --rounds 1 --stage-rounds 1 --gemm-seconds 0.2 --peers clean-fid --threads 1"
 else
     XL="--preset xl2 --steps 20" XL512="--preset xl2-512 --steps 10"
-    PICTURES="--steps 20 --batch 16 --rounds 5" RUN="--steps 20 --rounds 3" PARTS=""
+    PICTURES="--steps 20 --batch 16 --rounds 5" RUN="--steps 20 --rounds 2" PARTS=""
     HPS="--architecture ViT-H-14 --images 32 --memory 2048 --rounds 3 --threads 16"
     FID="--images 2048 --rounds 3 --gemm-seconds 1 --peers torch-fidelity clean-fid --threads 16"
 fi
@@ -48,7 +48,7 @@ for name in ${*:-sampling dit_parts precision end_to_end}; do
     unet) part "$name" 120 precision --model unet $PICTURES ;;
     hps) part "$name" 150 hps $HPS --ready= ;;
     fid) part "$name" 150 fid_features $FID ;;
-    end_to_end) part "$name" 90 end_to_end --model dit $RUN ;;
+    end_to_end) part "$name" 200 end_to_end --model dit $RUN ;;
     *) echo "no part $name" ;;
     esac
 done 2>&1 | tee -a "$OUT/log.txt"

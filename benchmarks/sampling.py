@@ -27,7 +27,7 @@ import results
 import torch
 from pairing import Clock, Timing, environment, gemm_peak, gpu_facts, median, paired
 from results import Comparison
-from sampling_sides import COMPILED, EAGER, OURS, PLAIN, TUNED, Sides, is_same, prepare, rounding_of, sides
+from sampling_sides import COMPILED, DECODED, EAGER, OURS, PLAIN, TUNED, Sides, is_same, prepare, rounding_of, sides
 
 from evalsuite.cost.limit import limit_of
 from evalsuite.models import TORCH_DTYPES
@@ -68,7 +68,7 @@ def measure(both: Sides, size: dits.Size, batch: int, peak: float, args: argpars
     if ready.rounding is not None:
         notes[EAGER] += f"; {args.dtype} and fp32 of this arm are {ready.rounding:.2g} apart in the mean"
     goals = {} if not gpu else {COMPILED: COMPILED_GOAL} | ({EAGER: EAGER_GOAL} if batch <= EAGER_BATCH else {})
-    variants = (PLAIN,)
+    variants = (PLAIN, DECODED)
     rows = results.rows(
         Comparison(BENCHMARK, case, OURS, "image", batch, "levels of 255, mean", clock=clock, variants=variants),
         timings,
@@ -89,7 +89,7 @@ def measure(both: Sides, size: dits.Size, batch: int, peak: float, args: argpars
 def passes(both: Sides, case: str, rows: int, peak: float, args: argparse.Namespace) -> list[results.Row]:
     """Passes of the network alone, of those that have just run."""
     some = dit_passes.Passes(f"{case}: a pass of {rows} rows", rows, both.pipe.transformer)
-    arms = {name: some.ours(one.model) for name, one in both.ours.items()}
+    arms = {name: some.ours(one.model) for name, one in both.ours.items() if name != DECODED}
     arms |= {name: some.theirs(pipe.transformer) for name, pipe in both.peers.items() if name != TUNED}
     about = {"benchmark": BENCHMARK, "ours": OURS, "variants": (PLAIN,)}
     limit = results.Limit(dits.pass_flops(both.pipe, rows), peak, args.threads)

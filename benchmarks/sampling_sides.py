@@ -18,7 +18,7 @@ import torch
 
 from evalsuite.models import TORCH_DTYPES
 
-OURS, PLAIN = "evalsuite", "evalsuite, not compiled"
+OURS, DECODED, PLAIN = "evalsuite", "evalsuite, bf16 decoding", "evalsuite, not compiled"
 EAGER, TUNED, COMPILED = "diffusers", "diffusers, tuned", "diffusers, blocks compiled"
 EQUAL, LEVELS = 0.999, 1
 Images = Callable[[], np.ndarray]
@@ -62,7 +62,7 @@ class Sides(NamedTuple):
 
 
 def sides(folder: Path, size: dits.Size, args: argparse.Namespace) -> Sides:
-    """Open the pipeline on both sides; on a GPU ours is compiled, and once more as it is."""
+    """Open both sides; on a GPU ours is compiled or not, and compiled decodes once more in bf16, as diffusers does."""
     pipe = dits.reopen(folder, args.device, TORCH_DTYPES[args.dtype])
     peers = {EAGER: pipe, TUNED: dits.tuned(pipe)}
     gpu = args.device != "cpu"
@@ -72,7 +72,10 @@ def sides(folder: Path, size: dits.Size, args: argparse.Namespace) -> Sides:
     plain = dits.Ours(folder, size, **how, compile="off")
     if not (args.compile or gpu):
         return Sides(pipe, peers, {OURS: plain})
-    return Sides(pipe, peers, {OURS: plain.variant(compile="on"), PLAIN: plain})
+    ours = {OURS: plain.variant(compile="on"), PLAIN: plain}
+    if args.dtype == "bf16":
+        ours[DECODED] = plain.variant(compile="on", vae_dtype="bf16")
+    return Sides(pipe, peers, ours)
 
 
 class Batch(NamedTuple):
