@@ -1,7 +1,7 @@
 """Sheets of what the bundled backbones draw: the same captions for each, at every aspect ratio.
 
     python benchmarks/gallery.py
-    python benchmarks/gallery.py dit unet dit-turbo:steps=8
+    python benchmarks/gallery.py dit:steps=50 toy
 
 Makes `reports/published/gallery/`. The captions are fixed, by a rule that looks at no picture: those of the first try
 at the world, then the first four held-out ones of each kind. Repeat the command to go on after a stop.
@@ -32,7 +32,7 @@ from reports.files import write_bytes, write_text
 
 PUBLISHED = Path(__file__).parent.parent / "reports" / "published" / "gallery"
 RATIOS = "1:1,3:2,2:3,16:9,9:16"
-MODELS = ("dit", "unet")
+MODELS = ("dit", "unet", "dit-turbo")
 EACH = 4  # held-out captions of a kind
 KINDS = ("single", "count", "pair", "relation")
 PLAIN = (
