@@ -10,6 +10,7 @@ ratio. clean-fid's own network is a download, so its loader and resizer feed pyt
 
 On a GPU peers compute in TF32, as PyTorch's convolutions do unless told not to; ours does when asked. So ours runs in
 fp32 and in TF32, each against all peers, and every peer's note says how far its features are from ours without TF32.
+There our files are decoded by processes that stay until the end; an arm with threads in their place stands beside.
 """
 
 from __future__ import annotations
@@ -33,16 +34,18 @@ from pairing import Clock, Timing, environment, gpu_facts, median, paired
 from results import Comparison
 from torch import Tensor
 
+from evalsuite import decoders
 from evalsuite.encoders.inception import InceptionEncoder
 from evalsuite.encoders.precision import DTYPE, TF32, batch_of, exact
 from evalsuite.image_sources import source_of
+from evalsuite.read_ahead import readers
 from evalsuite.stats_build import Batches
 
 TOLERANCE = 1e-5
 TOLERANCE_TF32 = 1e-2  # 10 bits of a factor, through 94 convolutions
 PACKAGES = ("torch", "numpy", "pillow", *MODULES)
 BENCHMARK = "fid_features"
-TUNED = ", tuned"
+TUNED, THREADS = ", tuned", ", threads"
 GOALS = {"torch-fidelity": 1.9, "pytorch-fid": 1.8, "clean-fid": 1.7, "torchmetrics": 1.5}
 ALIKE, BESIDE = 256, 64
 """Images that a peer sees without TF32, and images whose features a CPU makes too."""
@@ -82,9 +85,9 @@ class Rule:
     off_tf32: Mapping[str, float]
 
 
-def ours(encoder: InceptionEncoder, folder: Path) -> np.ndarray:
-    """Features by evalsuite, in the order of the files' names."""
-    return np.concatenate([batch.rows for batch in Batches(source_of(folder), encoder)])
+def ours(encoder: InceptionEncoder, folder: Path, device: str = "") -> np.ndarray:
+    """Features by evalsuite, in the order of the files' names, read as for this device or as for the encoder's."""
+    return np.concatenate([batch.rows for batch in Batches(source_of(folder, device or encoder.device.type), encoder)])
 
 
 def tuned(peer: Peer, files: Files, clock: Clock) -> Setting:
@@ -125,14 +128,18 @@ def arms_of(name: str, state: Mapping[str, Tensor], files: Files, folder: Path, 
     some = files if gpu else files[: max(batch_of(torch.device(args.device)), len(files) // 3)]
     settings = {name: peer.default, name + TUNED: tuned(peer, some, args.clock)}
     mine = {arm: partial(ours, encoder, folder / "images") for arm, encoder in own.items()}
+    if gpu:  # what its last arm takes if threads decode
+        mine |= {f"{arm}{THREADS}": partial(ours, own[arm], folder / "images", "cpu") for arm in list(own)[-1:]}
     theirs = {arm: partial(peer.run, files, setting) for arm, setting in settings.items()}
     answers = {arm: run() for arm, run in (mine | theirs).items()}
-    first, *others = (answers[arm] for arm in mine)
+    first, *others = (answers[arm] for arm in own)
     notes = {arm: str(setting) for arm, setting in settings.items()}
     if gpu:
         with exact(torch.device(args.device)):
             alike = difference(peer.run(files[:ALIKE], peer.default), first[:ALIKE])
         notes = {arm: f"{words}; {alike:.1e} from ours in fp32 if its TF32 is off" for arm, words in notes.items()}
+        if decoders.are_worth_it(len(files), args.device):
+            notes |= dict.fromkeys(own, f"{readers()} processes decode, started before; their CPU time is left out")
     off = {arm: difference(answer, first) for arm, answer in answers.items()}
     off_tf32 = {arm: difference(answers[arm], other) for other in others for arm in answers}
     return Rule(peer.rule, mine, theirs, notes, off, off_tf32)

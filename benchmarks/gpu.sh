@@ -2,7 +2,7 @@
 # What needs a GPU, in order of importance; a part that fails or takes too long does not stop the others.
 #
 #     benchmarks/gpu.sh                      # sampling dit_parts precision end_to_end
-#     benchmarks/gpu.sh sampling512 unet     # others: sampling64 sampling512 cudnn unet hps fid
+#     benchmarks/gpu.sh sampling512 unet     # others: sampling64 sampling512 cudnn unet hps fid fid_network
 #
 # Results go to $OUT (or outputs/gpu): a JSON for each part, to be put into reports/published/benchmarks/raw, and
 # log.txt. DEVICE=cpu with QUICK=1 rehearses everything with tiny sizes.
@@ -19,11 +19,13 @@ if [ -n "$QUICK" ]; then
     PARTS="--rows 1 --tokens 16"
     HPS="--images 2 --side 64 --rounds 1"
     FID="--images 8 --rounds 1 --stage-rounds 1 --gemm-seconds 0.2 --peers clean-fid --threads 1"
+    NETWORK="--batch 2 1 --rounds 1 --gemm-seconds 0.1"
 else
     XL="--preset xl2 --steps 20" XL512="--preset xl2-512 --steps 10"
     PICTURES="--steps 20 --batch 16 --rounds 5" RUN="--steps 20 --rounds 2" PARTS=""
     HPS="--architecture ViT-H-14 --images 32 --memory 2048 --rounds 3 --threads 16"
     FID="--images 2048 --rounds 3 --gemm-seconds 1 --peers torch-fidelity clean-fid --threads 16"
+    NETWORK=""
 fi
 
 # part NAME SECONDS SCRIPT ARGUMENTS...
@@ -48,6 +50,7 @@ for name in ${*:-sampling dit_parts precision end_to_end}; do
     unet) part "$name" 120 precision --model unet $PICTURES ;;
     hps) part "$name" 150 hps $HPS --ready= ;;
     fid) part "$name" 150 fid_features $FID ;;
+    fid_network) part "$name" 60 fid_network $NETWORK ;;
     end_to_end) part "$name" 200 end_to_end --model dit $RUN ;;
     *) echo "no part $name" ;;
     esac

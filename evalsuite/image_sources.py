@@ -6,14 +6,16 @@ import io
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
+from evalsuite import decoders
 from evalsuite.errors import InputError
 from evalsuite.images import LARGEST, BadImage, Pixels, find_images, is_image_name, read_rgb
 from evalsuite.npz import FAULTS, Npz
-from evalsuite.read_ahead import read_ahead
+from evalsuite.read_ahead import EACH, read_ahead
 
 LARGEST_MEMBER = 256 << 20
 """Bytes of an image in an archive, unpacked."""
@@ -35,14 +37,18 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Item]: ...
 
 
-def source_of(path: Path) -> Source:
+def source_of(path: Path, device: str = "cpu") -> Source:
     """The images at a path.
+
+    Args:
+        path: a folder, .zip or .npz.
+        device: kind of device that they are for; for a GPU, a folder's are decoded in processes where that gains.
 
     Raises:
         InputError: it is no folder, .zip or .npz, cannot be read, or has no images.
     """
     kinds: dict[str, Callable[[Path], Source]] = {".zip": Archive, ".npz": ImageArray}
-    kind = Folder if path.is_dir() else kinds.get(path.suffix.lower())
+    kind = partial(Folder, device=device) if path.is_dir() else kinds.get(path.suffix.lower())
     if kind is None:
         raise InputError(
             f"{path}: {'not a folder, .zip or .npz' if path.exists() else 'no such file'}: name one of images"
@@ -60,23 +66,30 @@ def source_of(path: Path) -> Source:
 
 
 class Folder:
-    """Image files under a folder at any depth, by name."""
+    """Image files under a folder at any depth, by name.
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._files = path, find_images(path)
+    Args:
+        path: of the folder.
+        device: see `source_of`.
+    """
+
+    def __init__(self, path: Path, device: str = "cpu") -> None:
+        self._path, self._files, self._device = path, find_images(path), device
 
     def __len__(self) -> int:
         return len(self._files)
 
     def __iter__(self) -> Iterator[Item]:
-        yield from read_ahead(self._read, self._files, _size)
+        parts: Iterable[list[Path]] = ([file] for file in self._files)
+        read, each = decoders.read_here, EACH
+        if decoders.are_worth_it(len(self._files), self._device):
+            parts, read, each = decoders.questions(self._files), decoders.decoders().read, decoders.AHEAD
+        for items in read_ahead(lambda files: self._items(files, read(files)), parts, _size, each):
+            yield from items
 
-    def _read(self, file: Path) -> Item:
-        name = file.relative_to(self._path).as_posix()
-        try:
-            return Item(name, read_rgb(file))
-        except BadImage as error:
-            return Item(name, error)
+    def _items(self, files: list[Path], found: list[Pixels | BadImage]) -> list[Item]:
+        names = (file.relative_to(self._path).as_posix() for file in files)
+        return [Item(name, pixels) for name, pixels in zip(names, found, strict=True)]
 
 
 class Archive:
@@ -127,8 +140,8 @@ class ImageArray:
                     number += 1
 
 
-def _size(item: Item) -> int:
-    return 0 if isinstance(item.pixels, BadImage) else item.pixels.nbytes
+def _size(items: list[Item]) -> int:
+    return sum(0 if isinstance(item.pixels, BadImage) else item.pixels.nbytes for item in items)
 
 
 def _is_shown(name: str) -> bool:

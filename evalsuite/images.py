@@ -10,6 +10,8 @@ from typing import IO, TypeAlias
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from evalsuite.png import read_plain
+
 FORMATS = ("PNG", "JPEG", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 LARGEST = 64_000_000
@@ -41,6 +43,8 @@ def read_rgb(source: Path | IO[bytes], limit_pixels: int = LARGEST) -> Pixels:
     if isinstance(source, Path) and not source.is_file():  # a pipe would make us wait for ever
         raise BadImage("not a regular file" if source.exists() else "no such file")
     try:
+        if (plain := read_plain(source, min(limit_pixels, LARGEST))) is not None:
+            return _as_rgb(plain)
         with Image.open(source, formats=FORMATS) as image:
             if image.width * image.height > limit_pixels:
                 raise BadImage(_too_large(f"{image.width} x {image.height}", limit_pixels))

@@ -25,7 +25,10 @@ def readers() -> int:
 
 
 def read_ahead(
-    read: Callable[[Given], Found], items: Iterable[Given], size: Callable[[Found], int] = lambda found: 0
+    read: Callable[[Given], Found],
+    items: Iterable[Given],
+    size: Callable[[Found], int] = lambda found: 0,
+    each: int = EACH,
 ) -> Iterator[Found]:
     """What ``read`` makes of each item, in the order of the items.
 
@@ -33,9 +36,10 @@ def read_ahead(
         read: called in threads; what it raises is raised here, at the item's turn.
         items: taken as they are needed.
         size: bytes of something that was read.
+        each: items that each reader may be ahead.
     """
     left, waiting = iter(items), deque[Future[Found]]()
-    most = EACH * readers()
+    most = each * readers()
     pool = ThreadPoolExecutor(readers())
     try:
         waiting.extend(pool.submit(read, item) for item in islice(left, most))

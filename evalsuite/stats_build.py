@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from evalsuite.encoders import protocol
-from evalsuite.encoders.features import encoded_in_turn, images_per_pass
+from evalsuite.encoders.features import device_of, encoded_in_turn, images_per_pass
 from evalsuite.encoders.protocol import ImageEncoder
 from evalsuite.errors import InputError
 from evalsuite.image_sources import Item, source_of
@@ -125,7 +125,7 @@ def build(
     Raises:
         InputError: nothing to read, corrupt images, or too few.
     """
-    images = source_of(source)
+    images = source_of(source, device_of(encoder).type)
     progress.start(f"features {encoder.id}", len(images))
     reference, bad = build_from(
         images, encoder, by_aspect=by_aspect, keep=keep, strict=not skip_corrupt, advance=progress.advance

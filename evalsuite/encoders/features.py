@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evalsuite import decoders
 from evalsuite.encoders.cache import FeatureCache
 from evalsuite.encoders.protocol import BATCH, Encoder, ImageEncoder
 from evalsuite.errors import InputError
-from evalsuite.images import BadImage, read_rgb
+from evalsuite.images import BadImage
 from evalsuite.metrics.base import Array
 from evalsuite.read_ahead import readers
 from evalsuite.records import Pixels, pixel_sha256
@@ -96,8 +97,11 @@ class CachedFeatures:
         step = images_per_pass(self.encoder)
         groups = [list(group) for _, group in groupby(samples, key=_size)]
         batches = [group[start : start + step] for group in groups for start in range(0, len(group), step)]
+        read, each = decoders.read_here, 1
+        if decoders.are_worth_it(len(samples), device_of(self.encoder).type):
+            read, each = decoders.decoders().read, decoders.FILES
         with ThreadPoolExecutor(readers()) as pool:
-            decoded = zip(batches, _decoded(batches, pool), strict=True)
+            decoded = zip(batches, _decoded(batches, pool, read, each), strict=True)
             for batch, rows in encoded_in_turn(self.encoder, decoded):
                 yield batch, rows
                 self._advance(len(batch))
@@ -160,10 +164,18 @@ def read_image(sample: Sample) -> Pixels:
     Raises:
         InputError: unreadable, of another size, or other pixels than the record says.
     """
-    try:
-        pixels = read_rgb(sample.file)
-    except BadImage as error:
-        raise InputError(f"{sample.file} cannot be read ({error}): make it again") from error
+    (pixels,) = _read_images([sample], decoders.read_here)
+    return pixels
+
+
+def _read_images(samples: Sequence[Sample], read: decoders.Read) -> list[Pixels]:
+    found = read([sample.file for sample in samples])
+    return [_checked(sample, pixels) for sample, pixels in zip(samples, found, strict=True)]
+
+
+def _checked(sample: Sample, pixels: Pixels | BadImage) -> Pixels:
+    if isinstance(pixels, BadImage):
+        raise InputError(f"{sample.file} cannot be read ({pixels}): make it again") from pixels
     if pixels.shape[1::-1] != _size(sample):
         raise InputError(f"{sample.file} is {pixels.shape[1::-1]}, not {_size(sample)}: make it again")
     if pixel_sha256(pixels) != sample.pixel_sha256:
@@ -171,15 +183,22 @@ def read_image(sample: Sample) -> Pixels:
     return pixels
 
 
-def _decoded(batches: Sequence[Sequence[Sample]], pool: ThreadPoolExecutor) -> Iterator[list[Pixels]]:
-    """Each batch's pixels, in order, the next ones already on their way."""
-    waiting: deque[list[Future[Pixels]]] = deque()
+def _decoded(
+    batches: Sequence[Sequence[Sample]], pool: ThreadPoolExecutor, read: decoders.Read, each: int
+) -> Iterator[list[Pixels]]:
+    """Each batch's pixels, in order, the next ones already on their way, ``each`` files to a reader at once."""
+    waiting: deque[list[Future[list[Pixels]]]] = deque()
+
+    def first() -> list[Pixels]:
+        return [pixels for future in waiting.popleft() for pixels in future.result()]
+
     for batch in batches:
-        waiting.append([pool.submit(read_image, sample) for sample in batch])
+        parts = [batch[start : start + each] for start in range(0, len(batch), each)]
+        waiting.append([pool.submit(_read_images, part, read) for part in parts])
         if len(waiting) > BATCHES_AHEAD:
-            yield [future.result() for future in waiting.popleft()]
+            yield first()
     while waiting:
-        yield [future.result() for future in waiting.popleft()]
+        yield first()
 
 
 def _size(sample: Sample) -> tuple[int, int]:

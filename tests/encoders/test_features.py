@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from evalsuite import decoders
 from evalsuite.encoders import features
 from evalsuite.encoders.cache import FeatureCache
 from evalsuite.encoders.features import CachedFeatures, encoded_in_turn, read_image
@@ -79,6 +80,23 @@ def test_nothing_is_computed_twice(tmp_path: Path):
     np.testing.assert_array_equal(again.texts(["b", "aaa", "b"]), words)
     assert (second.seen, second.read) == (2, [])
     assert words[:, 0].tolist() == [1, 3, 1]
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="processes share memory on Linux alone")
+def test_files_decoded_by_processes_give_the_same_rows_and_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    samples = make_samples(tmp_path, [(8, 8), (12, 8)] * 10)
+    monkeypatch.setattr(decoders, "are_worth_it", lambda files, device: files > 1)
+    asked: list[int] = []
+    with decoders.Decoders(1) as own:
+        monkeypatch.setattr(decoders, "decoders", lambda: own)
+        read = own.read
+        monkeypatch.setattr(own, "read", lambda files: asked.append(len(files)) or read(files))
+        got = CachedFeatures(Counting(), tmp_path / "f", lambda _: None).images(samples)
+        np.testing.assert_array_equal(got, expected(samples))
+        assert sorted(asked) == [2, 2, 8, 8]
+        samples[3].file.write_bytes(samples[1].file.read_bytes())
+        with pytest.raises(InputError, match=r"3\.png has other pixels than its record says"):
+            CachedFeatures(Counting(), tmp_path / "g", lambda _: None).images(samples)
 
 
 def test_another_encoder_has_its_own_rows(tmp_path: Path):
