@@ -36,7 +36,12 @@ def scored(tiny: Callable[..., RunSpec]) -> RunSpec:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the samples whose files are read to be scored."""
     found: list[str] = []
-    monkeypatch.setattr(features, "read_image", lambda s, real=features.read_image: (found.append(s.id), real(s))[1])
+
+    def noted(samples, read, real=features._read_images):
+        found.extend(sample.id for sample in samples)
+        return real(samples, read)
+
+    monkeypatch.setattr(features, "_read_images", noted)
     return found
 
 
