@@ -16,7 +16,8 @@ import numpy as np
 
 from evalsuite import power
 from evalsuite.resample import RESAMPLES, Floats, least_p, sign_flip_p, studentised
-from evalsuite.stats import LEVEL, cluster_error, student_t_cdf, student_t_quantile
+from evalsuite.stats import LEVEL, cluster_error
+from evalsuite.student_t import quantile, two_sided_p
 
 FEW = 10
 """Clusters under which a bootstrap is unstable and Student's t is used."""
@@ -95,7 +96,7 @@ class Contrast:
         error = self.error
         if error is None:
             return None
-        t = student_t_quantile((1 + LEVEL) / 2, self.clusters - 1)
+        t = quantile((1 + LEVEL) / 2, self.clusters - 1)
         if self.sums is None or self.sizes is None or self.clusters < FEW or error == 0:
             return Interval(self.value - t * error, self.value + t * error, f"t of influences, G={self.clusters}")
         low, high = (float(end[0]) for end in studentised(self.sums[:, None], self.sizes))
@@ -114,7 +115,7 @@ class Contrast:
             return float(sign_flip_p((self.sums - against * self.sizes)[:, None])[0])
         if error == 0:
             return 0.0
-        return max(0.0, 2 * (1 - student_t_cdf(abs(away) / error, self.clusters - 1)))
+        return two_sided_p(away / error, self.clusters - 1)
 
     @property
     def least_p(self) -> float:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from functools import lru_cache
-from statistics import NormalDist
 from typing import NamedTuple
+
+from evalsuite.student_t import quantile
 
 LEVEL = 0.95
 ROUNDING = 1e-12
 """Half-width, over the value, under which an interval is rounding of equal numbers."""
-EXPANSION_FROM = 200
-"""Degrees of freedom from which the asymptotic t quantile is exact to better than 1e-9."""
 
 
 class Interval(NamedTuple):
@@ -33,64 +31,6 @@ class Interval(NamedTuple):
         if self.low is None:
             return "none: one prompt family"
         return f"{LEVEL:.0%} t, clustered by prompt (G={self.clusters})"
-
-
-def student_t_cdf(t: float, dof: int) -> float:
-    """P(T <= t) of Student's t with a whole number of degrees of freedom, by its finite series.
-
-    Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
-
-    Raises:
-        ValueError: dof < 1.
-    """
-    if dof < 1:
-        raise ValueError(f"Student's t needs at least 1 degree of freedom, got {dof}")
-    angle = math.atan2(abs(t), math.sqrt(dof))
-    sine, cosine = math.sin(angle), math.cos(angle)
-    odd = dof % 2
-    term = total = (cosine if dof > 1 else 0.0) if odd else 1.0
-    for k in range(2 + odd, dof - 1, 2):
-        term *= cosine * cosine * (k - 1) / k
-        total += term
-    inside = 2 / math.pi * (angle + sine * total) if odd else sine * total
-    return 0.5 + math.copysign(0.5 * inside, t)
-
-
-@lru_cache(maxsize=256)
-def student_t_quantile(probability: float, dof: int) -> float:
-    """The t below which Student's t falls with this probability, to 1e-9.
-
-    By bisection, and for many degrees of freedom by Abramowitz and Stegun 26.7.5.
-
-    Args:
-        probability: in (0, 1).
-        dof: whole, at least 1.
-
-    Raises:
-        ValueError: an argument out of range.
-    """
-    if not 0 < probability < 1:
-        raise ValueError(f"probability must lie in (0, 1), got {probability}")
-    if probability < 0.5:
-        return -student_t_quantile(1 - probability, dof)
-    if dof >= EXPANSION_FROM:
-        return _expanded_t(NormalDist().inv_cdf(probability), dof)
-    low, high = 0.0, 1.0
-    while student_t_cdf(high, dof) < probability:
-        low, high = high, 2 * high
-    while (middle := (low + high) / 2) not in (low, high):
-        low, high = (middle, high) if student_t_cdf(middle, dof) < probability else (low, middle)
-    return high
-
-
-def _expanded_t(x: float, dof: int) -> float:
-    terms = (
-        (x**3 + x) / 4,
-        (5 * x**5 + 16 * x**3 + 3 * x) / 96,
-        (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
-        (79 * x**9 + 776 * x**7 + 1482 * x**5 - 1920 * x**3 - 945 * x) / 92160,
-    )
-    return x + math.fsum(term / dof**power for power, term in enumerate(terms, 1))
 
 
 def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Interval:
@@ -148,6 +88,6 @@ def interval(value: float, error: float | None, clusters: int) -> Interval:
     """Value +- t * error with G - 1 degrees of freedom; without ends where there is no error."""
     if error is None:
         return Interval(value, None, None, None, clusters)
-    half = student_t_quantile((1 + LEVEL) / 2, clusters - 1) * error
+    half = quantile((1 + LEVEL) / 2, clusters - 1) * error
     half = half if half > ROUNDING * abs(value) else 0.0
     return Interval(value, error, value - half, value + half, clusters)

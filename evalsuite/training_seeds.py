@@ -21,10 +21,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evalsuite import student_t
 from evalsuite.paired import SAME
-from evalsuite.power import POWER
+from evalsuite.power import POWER, errors_away, power
 from evalsuite.resample import Floats
+from evalsuite.stats import LEVEL
+from evalsuite.student_t import quantile, two_sided_p
 
 ENOUGH = 1_000
 """Training seeds of each recipe past which more are not counted."""
@@ -111,7 +112,7 @@ class SeedContrast:
     @property
     def interval(self) -> tuple[float, float]:
         """95 %."""
-        half = student_t.half_width(self.dof) * self.error
+        half = quantile((1 + LEVEL) / 2, self.dof) * self.error
         return self.value - half, self.value + half
 
     @property
@@ -119,12 +120,12 @@ class SeedContrast:
         """Two-sided, that the recipes are equal."""
         if abs(self.value) <= SAME * max(abs(self.a.mean), abs(self.b.mean)):
             return 1.0
-        return student_t.two_sided_p(self.value / self.error, self.dof) if self.error else 0.0
+        return two_sided_p(self.value / self.error, self.dof) if self.error else 0.0
 
     @property
     def visible(self) -> float:
         """The true difference that so many seeds and prompts show with a chance of 80 %."""
-        return student_t.errors_away(self.dof) * self.error
+        return errors_away(self.dof) * self.error
 
     def seeds_to_settle(self) -> int | None:
         """Seeds of each recipe with which a difference as large as this one shows with that chance, at these prompts.
@@ -144,7 +145,7 @@ class SeedContrast:
         parts = [(recipe.seed_variance / seeds, seeds - 1) for recipe in (self.a, self.b)]
         parts += [(self.from_prompts, self.families - 1)] if self.from_prompts else []
         error = math.sqrt(math.fsum(part for part, _ in parts))
-        return error == 0 or student_t.power(abs(self.value) / error, _dof(parts)) >= POWER
+        return error == 0 or power(abs(self.value) / error, _dof(parts)) >= POWER
 
 
 def contrast(a: Recipe, b: Recipe) -> SeedContrast:

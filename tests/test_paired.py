@@ -96,21 +96,21 @@ def test_the_power_that_is_printed_is_the_share_of_runs_that_see_the_difference(
         assert interval is not None
         assert p is not None
         seen += p <= 0.05 and not interval.low <= 0 <= interval.high
-        printed.append(power.power(true, found.error, prompts))
+        printed.append(power.power(true / found.error, prompts - 1))
     assert seen / runs == pytest.approx(float(np.mean(printed)), abs=0.05)
 
 
-@pytest.mark.parametrize("clusters", [10, 30, 100, 1000])
+@pytest.mark.parametrize("clusters", [2, 3, 5, 10, 30, 100, 1000])
 def test_power_equals_the_noncentral_t(clusters: int):
     edge = stats.t.ppf(0.975, clusters - 1)
     for away in np.linspace(0.1, 6, 20):
         exact = stats.nct.sf(edge, clusters - 1, away) + stats.nct.cdf(-edge, clusters - 1, away)
-        assert power.power(away, 1.0, clusters) == pytest.approx(exact, abs=0.005)
+        assert power.power(away, clusters - 1) == pytest.approx(exact, abs=4e-4)
 
 
 def test_what_is_visible_is_seen_four_times_in_five_and_prompts_grow_with_the_square():
     for clusters in (5, 20, 400):
-        assert power.power(power.smallest_visible(0.3, clusters), 0.3, clusters) == pytest.approx(0.8, abs=1e-9)
+        assert power.power(power.smallest_visible(0.3, clusters) / 0.3, clusters - 1) == pytest.approx(0.8, abs=1e-9)
     visible = power.smallest_visible(0.3, 50)
     assert power.to_settle(visible, 0.3, 50, 60) == 60
     assert power.to_settle(-visible / 2, 0.3, 50, 60) == 240

@@ -6,7 +6,8 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
-from evalsuite.stats import LEVEL, clustered_mean, student_t_quantile
+from evalsuite.stats import LEVEL, clustered_mean
+from evalsuite.student_t import quantile
 
 
 class Share(NamedTuple):
@@ -32,7 +33,7 @@ def share(hits: Sequence[bool], clusters: Sequence[Hashable]) -> Share:
     if found.error is None:
         return Share(p, None, None)
     size = min(len(hits), p * (1 - p) / found.error**2) if found.error else groups
-    z = student_t_quantile((1 + LEVEL) / 2, groups - 1)
+    z = quantile((1 + LEVEL) / 2, groups - 1)
     middle = (p + z * z / (2 * size)) / (1 + z * z / size)
     half = z / (1 + z * z / size) * math.sqrt(p * (1 - p) / size + z * z / (4 * size * size))
     return Share(p, max(0.0, middle - half), min(1.0, middle + half))

@@ -14,7 +14,8 @@ import numpy as np
 
 from evalsuite.paired import FEW
 from evalsuite.resample import RESAMPLES, ROUNDING, Floats, cluster_counts, row_parts
-from evalsuite.stats import LEVEL, student_t_quantile
+from evalsuite.stats import LEVEL
+from evalsuite.student_t import quantile
 
 
 class Width(NamedTuple):
@@ -55,7 +56,7 @@ def bonferroni(count: int, clusters: int) -> Width | None:
     """The width of Student's t at which so many intervals hold together; None with fewer than two clusters."""
     if clusters < 2:
         return None
-    errors = student_t_quantile(1 - (1 - LEVEL) / 2 / count, clusters - 1)
+    errors = quantile(1 - (1 - LEVEL) / 2 / count, clusters - 1)
     together = f"simultaneous over {count}, t after Bonferroni" if count > 1 else "t"
     return Width(errors, f"{together}, G={clusters}")
 

@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
-from evalsuite.stats import LEVEL, cluster_error, student_t_quantile
+from evalsuite.stats import LEVEL, cluster_error
+from evalsuite.student_t import quantile
 
 METHOD = f"{LEVEL:.0%} Wilson at the effective number of votes, Student t, clustered by prompt"
 
@@ -63,7 +64,7 @@ def share(values: Sequence[float], clusters: Sequence[Hashable]) -> Share:
     effective = p * (1 - p) / variance if variance > 1e-12 else float(groups)
     if effective <= 0:
         effective = float(groups)
-    t = student_t_quantile((1 + LEVEL) / 2, groups - 1)
+    t = quantile((1 + LEVEL) / 2, groups - 1)
     centre = (p + t * t / (2 * effective)) / (1 + t * t / effective)
     half = t / (1 + t * t / effective) * math.sqrt(p * (1 - p) / effective + (t / (2 * effective)) ** 2)
     return Share(p, max(0.0, centre - half), min(1.0, centre + half), n, groups)

@@ -13,7 +13,7 @@ from evalsuite.aspects.table import findings, mirrored
 from evalsuite.aspects.versus import against_first
 from evalsuite.rows import Row
 from evalsuite.scorecard import MetricScores
-from evalsuite.stats import student_t_quantile
+from evalsuite.student_t import quantile
 
 FIVE = ("9:16", "2:3", "1:1", "3:2", "16:9")
 SMALL: Table = {"2:3": [2.0, 4.0, 3.0, 7.0], "1:1": [5.0, 6.0, 4.0, 9.0], "3:2": [3.0, 6.0, 5.0, 6.0]}
@@ -38,13 +38,13 @@ def test_changes_drop_and_asymmetry_of_four_prompts_by_hand():
     assert found["difference=3:2/1:1"].value == pytest.approx(-1.0)  # -2 0 1 -3
     drop = found["drop=2:3/1:1"]
     assert drop.value == pytest.approx(2.0)
-    half = student_t_quantile(1 - 0.025 / 2, 3) * np.std([3, 2, 1, 2], ddof=1) / 2
+    half = quantile(1 - 0.025 / 2, 3) * np.std([3, 2, 1, 2], ddof=1) / 2
     assert (drop.low, drop.high) == pytest.approx((2 - half, 2 + half))
     assert drop.higher_is_better is False
     assert drop.note == "picked by its value among 2, which the interval allows for"
     turned = found["asymmetry=3:2/2:3"]
     assert turned.value == pytest.approx(1.0)  # 1 2 2 -1
-    half = student_t_quantile(0.975, 3) * np.std([1, 2, 2, -1], ddof=1) / 2
+    half = quantile(0.975, 3) * np.std([1, 2, 2, -1], ddof=1) / 2
     assert (turned.low, turned.high) == pytest.approx((1 - half, 1 + half))
     assert "asymmetry=pooled" not in found
     assert {row.n for row in found.values()} == {4}
@@ -91,7 +91,7 @@ def test_mirrored_ratios_are_pooled_with_equal_weights():
     assert pooled.value == pytest.approx(each.mean())
     assert pooled.low < each.mean() < pooled.high  # type: ignore[operator]
     width = (pooled.high - pooled.low) / 2  # type: ignore[operator]
-    assert width == pytest.approx(student_t_quantile(0.975, 23) * each.std(ddof=1) / 24**0.5, rel=0.2)
+    assert width == pytest.approx(quantile(0.975, 23) * each.std(ddof=1) / 24**0.5, rel=0.2)
 
 
 def test_turning_every_picture_turns_the_asymmetry():
@@ -171,7 +171,7 @@ def test_equal_pictures_have_no_interval_and_one_prompt_has_none_either():
 def test_a_count_that_never_changes_is_no_certainty_and_two_changes_are_no_finding():
     still = rows_of(metric({"1:1": [0.0] * 40, "3:2": [0.0] * 40}, better=False, name=WRONG), ("1:1", "3:2"), 40)
     row = still["drop=3:2/1:1"]
-    t = student_t_quantile(0.975, 39)
+    t = quantile(0.975, 39)
     assert (row.low, row.high) == pytest.approx((-t * 100 / 40, t * 100 / 40))
     few = {"1:1": [0.0] * 40, "3:2": [100.0] * 4 + [0.0] * 36}  # an exact test of 4 against 0 has p = 0.125
     row = rows_of(metric(few, better=False, name=WRONG), ("1:1", "3:2"), 40)["drop=3:2/1:1"]

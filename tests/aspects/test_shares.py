@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from evalsuite.aspects.shares import share
-from evalsuite.stats import student_t_quantile
+from evalsuite.student_t import quantile
 
 
 def wilson(hits: float, n: float, z: float) -> tuple[float, float]:
@@ -18,7 +18,7 @@ def test_of_one_image_a_prompt_it_is_wilsons_with_one_observation_less(hits: int
     """The clustered variance of 40 single images is p (1 - p) / 39."""
     found = share([place < hits for place in range(40)], range(40))
     assert found.value == hits / 40
-    low, high = wilson(39 * hits / 40, 39, student_t_quantile(0.975, 39))
+    low, high = wilson(39 * hits / 40, 39, quantile(0.975, 39))
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-12)
 
 
@@ -26,7 +26,7 @@ def test_of_one_image_a_prompt_it_is_wilsons_with_one_observation_less(hits: int
 def test_none_and_all_are_no_certainty(hit: bool):
     """Wilson's far end at 0 of G is t^2 / (G + t^2)."""
     found = share([hit] * 60, [place // 3 for place in range(60)])
-    t2 = student_t_quantile(0.975, 19) ** 2
+    t2 = quantile(0.975, 19) ** 2
     ends = (0.0, t2 / (20 + t2)) if not hit else (20 / (20 + t2), 1.0)
     assert (found.low, found.high) == pytest.approx(ends)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evalsuite.aspects.simultaneous import bonferroni, simultaneous
-from evalsuite.stats import student_t_quantile
+from evalsuite.student_t import quantile
 
 
 def influences(values: np.ndarray) -> np.ndarray:
@@ -45,7 +45,7 @@ def test_few_prompts_get_students_t_after_bonferroni():
     found = simultaneous(some)
     assert found == bonferroni(4, 6)
     assert found is not None
-    assert found.errors == pytest.approx(student_t_quantile(1 - 0.025 / 4, 5))
+    assert found.errors == pytest.approx(quantile(1 - 0.025 / 4, 5))
 
 
 def test_a_difference_that_two_prompts_alone_make_gets_no_bootstrap():
@@ -78,7 +78,7 @@ def test_intervals_hold_for_the_ratio_that_was_picked_by_its_value():
         assert found is not None
         farthest += np.abs(t).max() <= found.errors
         worst += -t.min() <= found.errors
-        naive += np.abs(t).max() <= student_t_quantile(0.975, 29)
+        naive += np.abs(t).max() <= quantile(0.975, 29)
     assert 0.91 <= farthest / rounds <= 0.985  # standard error 0.014
     assert worst / rounds >= farthest / rounds
     assert naive / rounds < 0.88
