@@ -121,7 +121,7 @@ def compare(
     if len(cards) < 2:
         raise InputError("one model cannot be compared: name two runs, or a run of several models")
     names = tuple(labels) if labels is not None else tuple(card.model for card in cards)
-    wanted = _metrics(cards, metrics)
+    wanted = chosen_metrics(cards, metrics)
     matches = {(i, j): match(cards[i], cards[j], (names[i], names[j])) for i, j in combinations(range(len(cards)), 2)}
     found, refused = _all_differences(matches, wanted, names, by)
     if not found or not any(matched.pairs for matched in matches.values()):
@@ -185,8 +185,12 @@ def _differences(
             yield found
 
 
-def _metrics(cards: Sequence[Scorecard], asked: Iterable[str] | None) -> list[str]:
-    """Names in the order of the cards, restricted to those asked for."""
+def chosen_metrics(cards: Sequence[Scorecard], asked: Iterable[str] | None) -> list[str]:
+    """Names in full, in the order of the cards, restricted to names or families that are asked for.
+
+    Raises:
+        InputError: none of the cards has one.
+    """
     known = list(dict.fromkeys(name for card in cards for name in card.metrics))
     if asked is None:
         return known

@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from textwrap import wrap
 
 from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from evalsuite.compare import Comparison
 from evalsuite.difference import Difference
+from evalsuite.fitted_table import Fitted
 from evalsuite.pairing import KINDS
 from evalsuite.ranking import Ranking
 from evalsuite.verdicts import digits_of, number, p_words
@@ -24,7 +24,6 @@ from reports.text import clean, markdown
 
 MAX_LABEL = 9  # characters of a model's name on one line
 MAX_NAME = 22  # characters of a metric's name on one line
-WIDE = 10_000  # columns: more than any table needs
 WORDS = {"better": "better", "worse": "worse", "differs": "differs", "none": "not seen", "untested": "not tested"}
 LINE = ("metric", "difference", "p (Holm)", "W/T/L", "visible", "to settle")
 
@@ -37,7 +36,7 @@ def table(found: Comparison) -> RenderableType:
     parts += [Text(), Text(clean(found.headline)), Text()]
     for kind in ("all", *KINDS):
         if len(found.labels) == 2 and (lines := _of_kind(found.differences, kind)):
-            parts += [_Fitted(found.labels, kind, lines), Text()]
+            parts += [_fitted(found.labels, kind, lines), Text()]
         elif rankings := [ranking for ranking in found.rankings if ranking.slice.partition("=")[0] == kind]:
             parts += [_ranks(found.labels, kind, rankings), Text()]
     parts += [Padding(Text(clean(note), "dim"), (0, 1)) for note in found.notes]
@@ -88,23 +87,9 @@ def cells(d: Difference) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """A table that leaves out its last columns, and says so, where there is no room: a number is never cut."""
-
-    labels: Sequence[str]
-    kind: str
-    lines: Sequence[Difference]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        names = LINE[1:]
-        for count in range(len(names), len(names) - 4, -1):
-            grid = _grid(self.labels, self.kind, self.lines, names[:count])
-            if console.measure(grid, options=options.update(width=WIDE)).maximum <= options.max_width:
-                break
-        yield grid
-        if count < len(names):
-            yield Text(f"No room for {', '.join(names[count:])}: see --format json, or a wider terminal.", "dim")
+def _fitted(labels: Sequence[str], kind: str, lines: Sequence[Difference]) -> Fitted:
+    names = LINE[1:]
+    return Fitted(names, len(names) - 3, lambda count: _grid(labels, kind, lines, names[:count]), "--format json")
 
 
 def _grid(labels: Sequence[str], kind: str, lines: Sequence[Difference], names: Sequence[str]) -> Table:

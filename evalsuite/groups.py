@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evalsuite import training_seeds
-from evalsuite.compare import Refusal
+from evalsuite.compare import Refusal, chosen_metrics
 from evalsuite.difference import Difference, with_holm
 from evalsuite.errors import InputError
 from evalsuite.group_names import Group
@@ -126,7 +126,7 @@ def compare_groups(
     for places in (range(split), range(split, len(chosen))):
         members.refuse_copies(places)
     names = (first.name, second.name)
-    found, refused = _all(members, split, names, _chosen(members.cards, metrics), tuple(by))
+    found, refused = _all(members, split, names, chosen_metrics(members.cards, metrics), tuple(by))
     if not found:
         why = dict.fromkeys(f"{one.metric}: {one.why}" for one in refused[:3])
         raise InputError(f"{first.name}, {second.name}: nothing to compare: {'; '.join(why) or 'no metric in all'}")
@@ -220,15 +220,3 @@ def _spread(name: str, labels: Sequence[str], models: Sequence[Contrast], recipe
         return Spread(name, tuple(seeds), math.sqrt(between), None, None)
     training = math.sqrt(max(0.0, between - recipe.own_variance))
     return Spread(name, tuple(seeds), math.sqrt(between), training, math.sqrt(over_prompts))
-
-
-def _chosen(cards: Sequence[Scorecard], asked: Iterable[str] | None) -> list[str]:
-    """Metrics in the order of the cards, restricted to those asked for."""
-    known = list(dict.fromkeys(name for card in cards for name in card.metrics))
-    if asked is None:
-        return known
-    hits = {name: [metric for metric in known if name in (metric, metric.partition("@")[0])] for name in asked}
-    for name, found in hits.items():
-        if not found:
-            raise InputError(f"--metrics: no run was scored by {name!r}; known: {', '.join(known) or 'none'}")
-    return list(dict.fromkeys(metric for found in hits.values() for metric in found))

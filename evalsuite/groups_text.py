@@ -6,16 +6,16 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from evalsuite.compare_text import WORDS, csv_cell, metric_name
+from evalsuite.fitted_table import Fitted
 from evalsuite.groups import GroupComparison, GroupDifference, SeedValue
 from evalsuite.groups_words import about, headline, notes, of_seeds, seed_digits, settled
 from evalsuite.pairing import KINDS
@@ -23,8 +23,7 @@ from evalsuite.verdicts import digits_of, number, p_words, sentence
 from reports.digits import Number, show
 from reports.text import clean, markdown
 
-WIDE = 10_000  # columns: more than any table needs
-LEAST = 4  # columns of a table that are never left out: the metric, both means and their difference
+LEAST = 3  # columns after the metric that are never left out: both means and their difference
 LINE = ("difference", "p (Holm)", "seed sd", "from seeds", "visible", "seeds to settle", "prompt error")
 
 
@@ -33,7 +32,7 @@ def table(found: GroupComparison) -> RenderableType:
     parts: list[RenderableType] = [Text(clean(about(found)), "bold"), Text(), Text(clean(headline(found))), Text()]
     for kind in ("all", *KINDS):
         if lines := [one for one in found.found if one.test.slice.partition("=")[0] == kind]:
-            parts += [_Fitted(tuple(found.groups), kind, tuple(lines)), Text()]
+            parts += [_fitted(tuple(found.groups), kind, lines), Text()]
     parts += [_seeds(found, name) for name in found.groups]
     parts += [Padding(Text(clean(note), "dim"), (0, 1)) for note in notes(found)]
     return Group(*parts)
@@ -123,23 +122,9 @@ def _cells(one: GroupDifference) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """A table that leaves out its last columns, and says so, where there is no room: a number is never cut."""
-
-    groups: Sequence[str]
-    kind: str
-    lines: Sequence[GroupDifference]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        names = [*self.groups, *LINE]
-        for count in range(len(names), LEAST - 2, -1):
-            grid = _grid(self.kind, self.lines, names[:count])
-            if console.measure(grid, options=options.update(width=WIDE)).maximum <= options.max_width:
-                break
-        yield grid
-        if count < len(names):
-            yield Text(f"No room for {', '.join(names[count:])}: see --format md, or a wider terminal.", "dim")
+def _fitted(groups: Sequence[str], kind: str, lines: Sequence[GroupDifference]) -> Fitted:
+    names = (*groups, *LINE)
+    return Fitted(names, LEAST, lambda count: _grid(kind, lines, names[:count]), "--format md")
 
 
 def _grid(kind: str, lines: Sequence[GroupDifference], names: Sequence[str]) -> Table:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from evalsuite import verdicts
-from evalsuite.compare import Comparison
 from evalsuite.difference import Difference
 from evalsuite.groups import GroupComparison, GroupDifference, Spread
-from evalsuite.pairing import Seeds
 from evalsuite.verdicts import digits_of, number
 from reports.digits import Number, decimals
 
@@ -36,19 +34,7 @@ def about(found: GroupComparison) -> str:
 
 def headline(found: GroupComparison) -> str:
     """The verdict on all images, in a sentence."""
-    return verdicts.headline(
-        Comparison(
-            labels=tuple(found.groups),
-            about=(),
-            differences=tuple(one.test for one in found.found),
-            rankings=(),
-            refused=found.refused,
-            unpaired=(),
-            images=(),
-            seeds=Seeds(0, 0, 0),
-            settings=(),
-        )
-    )
+    return verdicts.headline_of_two(tuple(found.groups), [one.test for one in found.found], found.refused)
 
 
 def of_seeds(one: GroupDifference) -> str:

@@ -10,7 +10,7 @@ from evalsuite.resample import EXACT, FLIPS, RESAMPLES
 from reports.digits import MAX_DECIMALS, Number, decimals
 
 if TYPE_CHECKING:
-    from evalsuite.compare import Comparison
+    from evalsuite.compare import Comparison, Refusal
     from evalsuite.difference import Difference
 
 LISTED = 3
@@ -78,10 +78,15 @@ def headline(whole: Comparison) -> str:
     """The verdict on all images, in a sentence."""
     if len(whole.labels) > 2:
         return _of_rankings(whole)
-    found = [d for d in whole.differences if d.slice == "all"]
+    return headline_of_two(whole.labels, whole.differences, whole.refused)
+
+
+def headline_of_two(labels: Sequence[str], differences: Iterable[Difference], refused: Iterable[Refusal]) -> str:
+    """The verdict on two sides: their labels, all differences, and what was not compared."""
+    found = [d for d in differences if d.slice == "all"]
     tested = [d for d in found if d.verdict != "untested"]
     parts = []
-    for label in whole.labels:
+    for label in labels:
         ahead = [d for d in tested if d.verdict in ("better", "worse") and _winner(d) == label]
         if ahead:
             parts.append(f"{label} is better on {_join(f'{d.metric} ({_by(d)})' for d in ahead)}")
@@ -92,10 +97,10 @@ def headline(whole: Comparison) -> str:
         parts.append(f"{'the same scores on every image' if same else 'no difference seen'} on {_join(unseen)}")
     if rest := [d.metric for d in found if d.verdict == "untested"]:
         parts.append(f"not tested: {_join(rest)}")
-    if refused := list(dict.fromkeys(refusal.metric for refusal in whole.refused if refusal.slice == "all")):
-        parts.append(f"not compared: {_join(refused)}")
+    if left := list(dict.fromkeys(refusal.metric for refusal in refused if refusal.slice == "all")):
+        parts.append(f"not compared: {_join(left)}")
     text = f"{'; '.join(parts)}."
-    return text if any(text.startswith(label) for label in whole.labels) else text[0].upper() + text[1:]
+    return text if any(text.startswith(label) for label in labels) else text[0].upper() + text[1:]
 
 
 def notes(whole: Comparison) -> Iterator[str]:
